@@ -1,0 +1,97 @@
+//! What an option's value may be: the option's own type, whatever converts to it without loss, or an `Option` of these.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A user or group: by name, or by number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Id {
+    /// A name of the user or group database.
+    Name(String),
+    /// A numeric id; it needs no entry in the database.
+    Number(u32),
+}
+
+/// A value that an option of type `T` takes. `None` is "not given".
+///
+/// Only borrowed, so that `pid_file(&args.pid_file)` leaves `args` whole. The implementations are the whole list.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no value for an option of type `{T}`",
+    label = "a `{T}` is wanted here, or something that converts to it, or an `Option` of that"
+)]
+pub trait Value<T> {
+    /// The value, or `None` if it is not given.
+    fn value(&self) -> Option<T>;
+}
+
+impl<T, V: Value<T> + ?Sized> Value<T> for &V {
+    fn value(&self) -> Option<T> {
+        (**self).value()
+    }
+}
+
+impl<T, V: Value<T>> Value<T> for Option<V> {
+    fn value(&self) -> Option<T> {
+        self.as_ref().and_then(V::value)
+    }
+}
+
+macro_rules! value {
+    ($($from:ty => $to:ty, $it:ident: $convert:expr;)*) => {$(
+        impl Value<$to> for $from {
+            fn value(&self) -> Option<$to> {
+                let $it = self;
+                Some($convert)
+            }
+        }
+    )*};
+}
+
+value! {
+    bool => bool, it: *it;
+    u32 => u32, it: *it;
+    str => PathBuf, it: it.into();
+    String => PathBuf, it: it.into();
+    OsStr => PathBuf, it: it.into();
+    OsString => PathBuf, it: it.into();
+    Path => PathBuf, it: it.into();
+    PathBuf => PathBuf, it: it.clone();
+    str => Id, it: Id::Name(it.into());
+    String => Id, it: Id::Name(it.clone());
+    u32 => Id, it: Id::Number(*it);
+    Id => Id, it: it.clone();
+    u64 => Duration, it: Duration::from_secs(*it);
+    Duration => Duration, it: *it;
+}
+
+impl Value<Vec<RawFd>> for [RawFd] {
+    fn value(&self) -> Option<Vec<RawFd>> {
+        Some(self.to_vec())
+    }
+}
+
+impl<S: AsRef<OsStr>> Value<Vec<OsString>> for [S] {
+    fn value(&self) -> Option<Vec<OsString>> {
+        Some(self.iter().map(|name| name.as_ref().to_owned()).collect())
+    }
+}
+
+impl<T, V, const N: usize> Value<Vec<T>> for [V; N]
+where
+    [V]: Value<Vec<T>>,
+{
+    fn value(&self) -> Option<Vec<T>> {
+        self.as_slice().value()
+    }
+}
+
+impl<T, V> Value<Vec<T>> for Vec<V>
+where
+    [V]: Value<Vec<T>>,
+{
+    fn value(&self) -> Option<Vec<T>> {
+        self.as_slice().value()
+    }
+}
