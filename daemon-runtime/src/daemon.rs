@@ -2,15 +2,36 @@
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Error, Id, Ready, Value};
+use crate::error::{Error, Result, Step, code};
+use crate::step::descriptors::Inherited;
+use crate::{Id, Ready, Value};
 
 /// A daemon to be: what is asked for, and [`start`](Daemon::start).
-#[derive(Debug, Default)]
+///
+/// The attribute [`#[daemon]`](macro@crate::daemon) is sugar for this and no more. By hand, call [`new`](Daemon::new)
+/// first in `main`: what is open then counts as inherited, what is opened later as the program's own.
+///
+/// Each method takes the value or an `Option` of it; `None` is "not given". Values are checked by `start`.
+///
+/// ```no_run
+/// use daemon_runtime::{Daemon, Error};
+///
+/// fn main() -> Result<(), Error> {
+///     let ready = Daemon::new().umask(0o027).pid_file("/run/app.pid").start()?;
+///     // A daemon from here on. What is printed still reaches the terminal.
+///     ready.notify();
+///     // The launcher has exited with 0.
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug)]
 #[must_use = "nothing happens before `start`"]
 pub struct Daemon {
+    pub(crate) inherited: Inherited,
     pub(crate) umask: Option<u32>,
     pub(crate) chdir: Option<PathBuf>,
     pub(crate) ignore_sigchld: bool,
@@ -31,7 +52,13 @@ pub struct Daemon {
     pub(crate) trace: bool,
 }
 
-/// One method an option: the field, its type, whether it is kept as an `Option`.
+impl Default for Daemon {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One method an option; its field has the same name.
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident: $type:ty;)*) => {$(
         $(#[$doc])*
@@ -47,50 +74,169 @@ macro_rules! options {
 impl Daemon {
     /// A daemon with the defaults.
     pub fn new() -> Self {
-        Daemon::default()
+        Self::with(Inherited::list())
+    }
+
+    /// The same, by somebody who knows what is inherited.
+    pub(crate) fn with(inherited: Inherited) -> Self {
+        Daemon {
+            inherited,
+            umask: None,
+            chdir: None,
+            ignore_sigchld: false,
+            pid_file: None,
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            reopen_on_sighup: false,
+            user: None,
+            group: None,
+            chroot: None,
+            no_new_privileges: false,
+            no_core_dumps: false,
+            keep_fds: Vec::new(),
+            keep_env: None,
+            foreground: None,
+            start_timeout: None,
+            trace: false,
+        }
     }
 
     options! {
-        /// umask
+        /// The file mode creation mask, at most `0o777`: umask(2). Default: `0o022`.
         umask: u32;
-        /// chdir
+        /// The working directory, an absolute path: chdir(2). Default: `/`, so that no file system is kept busy.
+        /// With [`chroot`](Self::chroot), a path inside the new root.
         chdir: PathBuf;
-        /// ignore_sigchld
+        /// Whether dead children leave no zombies: `SIGCHLD` is ignored, signal(7), from the moment that the daemon is
+        /// ready. Default: off.
+        ///
+        /// Then `Command::status` and `Command::output` fail with `ECHILD`, and programs that the daemon starts
+        /// inherit the setting.
         ignore_sigchld: bool;
-        /// pid_file
+        /// A file that holds the daemon's pid and allows one instance. Relative paths are taken from where the program
+        /// was started. Default: none.
+        ///
+        /// It is locked, flock(2), for as long as the daemon lives, and holds the pid and a newline, mode 0644. It is
+        /// removed when main returns, panics or exits, and on a SIGTERM, SIGINT, SIGHUP or SIGQUIT that nobody
+        /// handles; where the daemon's user may not remove files from the directory, it is emptied. What an earlier
+        /// daemon has left never blocks a start. See [`Instance`](crate::Instance) for the other side.
         pid_file: PathBuf;
-        /// stdin
+        /// What standard input reads from. Default: `/dev/null`.
         stdin: PathBuf;
-        /// stdout
+        /// A log file for standard output, from the moment that the daemon is ready; appended to, and created with
+        /// mode 0640 for the daemon's user. Default: `/dev/null`.
         stdout: PathBuf;
-        /// stderr
+        /// The same for standard error. The same file as [`stdout`](Self::stdout) is opened once, so that lines do not
+        /// overwrite each other. Default: `/dev/null`.
         stderr: PathBuf;
-        /// reopen_on_sighup
+        /// Whether `SIGHUP` opens the log files anew, as logrotate(8) wants it. Default: off.
+        ///
+        /// If a file cannot be opened, the old one stays in use and a line in it says why. A handler that the program
+        /// has installed before the daemon is ready is called afterwards; one that comes later has to call the
+        /// one before it, as signal-hook and tokio do.
         reopen_on_sighup: bool;
-        /// user
+        /// The user to become, by name or number. Only root may ask for it. Default: unchanged.
+        ///
+        /// Also sets the primary group, unless [`group`](Self::group) is given, the supplementary groups from the
+        /// group database (none for a number without an entry), and `USER`, `LOGNAME`, `HOME` and `SHELL`. All
+        /// capabilities go.
         user: Id;
-        /// group
+        /// The group to become, by name or number. Only root may ask for it. Default: the user's, if a user is given.
+        ///
+        /// Without a user the supplementary groups are cleared.
         group: Id;
-        /// chroot
+        /// The root directory, an absolute path: chroot(2). Names are looked up and files opened before. Default: none.
         chroot: PathBuf;
-        /// no_new_privileges
+        /// Whether programs that the daemon starts can gain no rights: PR_SET_NO_NEW_PRIVS(2const). Default: off.
         no_new_privileges: bool;
-        /// no_core_dumps
+        /// Whether no core is dumped: RLIMIT_CORE of getrlimit(2) is 0, and the process is not dumpable. Default: off.
         no_core_dumps: bool;
-        /// keep_fds
+        /// Inherited descriptors to keep open, at their numbers; 3 and above. Default: none.
         keep_fds: Vec<RawFd>;
-        /// keep_env
+        /// The environment variables to keep; all others are cleared, and `PATH`, unless it is named here, is a plain
+        /// one. Default: all but those that describe the terminal and the login session.
         keep_env: Vec<OsString>;
-        /// foreground
+        /// Whether not to detach. Default: [`supervised`](crate::supervised).
+        ///
+        /// In the foreground streams, descriptors, signals and the environment stay as they are.
         foreground: bool;
-        /// start_timeout
+        /// How long the daemon may take until it is ready, in seconds or as a `Duration`; more than 0. Default: 90 s.
+        ///
+        /// Afterwards its process group gets `SIGTERM` and, after 5 s, `SIGKILL`.
         start_timeout: Duration;
-        /// trace
+        /// Whether to print the process table of the launch on standard error. Default: off.
         trace: bool;
     }
 
-    /// Starts it.
-    pub fn start(self) -> Result<Ready, Error> {
-        todo!("placeholder of the first commit")
+    /// Turns this process into the daemon.
+    ///
+    /// Only the daemon returns from here, with what it needs to say that it is [`Ready`]. The process that called it,
+    /// the launcher, waits for that and exits with 0; or, if the daemon ends before, it exits as the daemon has
+    /// ended. The body of main, up to [`Ready::notify`], runs with standard output and error of the launcher.
+    ///
+    /// # Errors
+    ///
+    /// Whatever cannot be done is an error here: in the launcher, before anything is forked, or in the daemon, whose
+    /// exit code the launcher passes on. When the session leader fails, or the daemon is killed or too slow, the
+    /// launcher says so itself and exits.
+    pub fn start(self) -> Result<Ready> {
+        crate::start::start(self)
     }
+
+    /// Checks the values by the rules that the attribute applies to literals, in the same words.
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Some(umask) = self.umask {
+            rule(umask <= 0o777, "umask", || format!("{umask:#o}"), "must be at most 0o777")?;
+        }
+        let paths = [
+            ("chdir", &self.chdir, true),
+            ("chroot", &self.chroot, true),
+            ("pid_file", &self.pid_file, false),
+            ("stdin", &self.stdin, false),
+            ("stdout", &self.stdout, false),
+            ("stderr", &self.stderr, false),
+        ];
+        for (option, path, absolute) in paths {
+            let Some(path) = path else { continue };
+            let shown = || path.display().to_string();
+            rule(!path.as_os_str().is_empty(), option, shown, "must not be empty")?;
+            rule(!path.as_os_str().as_bytes().contains(&0), option, shown, "must not contain a NUL byte")?;
+            rule(!absolute || path.is_absolute(), option, shown, "must be an absolute path, starting with '/'")?;
+        }
+        for (option, id) in [("user", &self.user), ("group", &self.group)] {
+            let Some(id) = id else { continue };
+            let shown = || id.to_string();
+            let name = match id {
+                Id::Name(name) => name.as_str(),
+                Id::Number(_) => "a number",
+            };
+            rule(!name.is_empty(), option, shown, "must not be empty")?;
+            rule(!name.contains('\0'), option, shown, "must not contain a NUL byte")?;
+            rule(*id != Id::Number(u32::MAX), option, shown, "must be less than 4294967295, which means no id")?;
+        }
+        for (index, fd) in self.keep_fds.iter().enumerate() {
+            let shown = || fd.to_string();
+            rule(*fd >= 0, "keep_fds", shown, "must not list a negative number")?;
+            rule(*fd > 2, "keep_fds", shown, "must not list 0, 1 or 2, which are stdin, stdout and stderr")?;
+            rule(!self.keep_fds[..index].contains(fd), "keep_fds", shown, "must not list a number twice")?;
+        }
+        for name in self.keep_env.iter().flatten() {
+            let shown = || name.to_string_lossy().into_owned();
+            let bytes = name.as_bytes();
+            rule(!bytes.is_empty(), "keep_env", shown, "must not list an empty name")?;
+            rule(!bytes.contains(&b'='), "keep_env", shown, "must not list a name with '=' in it")?;
+            rule(!bytes.contains(&0), "keep_env", shown, "must not list a name with a NUL byte in it")?;
+        }
+        let limit = self.start_timeout.unwrap_or(Duration::MAX);
+        rule(!limit.is_zero(), "start_timeout", || format!("{limit:?}"), "must be more than 0 seconds")
+    }
+}
+
+fn rule(holds: bool, option: &str, value: impl FnOnce() -> String, must: &str) -> Result<()> {
+    if holds {
+        return Ok(());
+    }
+    let what = format!("use {option} = {}", value().replace('\0', "\\0"));
+    Err(Error::new(Step::Options, code::USAGE, what, format!("`{option}` {must}")).advise("correct the option"))
 }

@@ -1,50 +1,40 @@
-//! Placeholder of the first commit.
-mod daemon;
-mod value;
+//! A Unix daemon from one attribute above `main`.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("daemon-runtime supports Linux only");
+
+macro_rules! modules {
+    ($($name:ident)*) => {$(
+        #[cfg(target_os = "linux")]
+        mod $name;
+    )*};
+}
+modules! { daemon error launch start step supervisor sys trace value }
 
 pub use daemon::Daemon;
 pub use daemon_macro::daemon;
+pub use error::{Error, Step};
+pub use start::Ready;
+pub use supervisor::supervised;
 pub use value::{Id, Value};
 
-/// The right to say that the daemon is ready.
-#[must_use = "the launcher waits until `notify` is called"]
-#[derive(Debug)]
-pub struct Ready {}
-
-impl Ready {
-    /// Says that the daemon is ready.
-    pub fn notify(self) {}
-}
-
-/// What went wrong.
-pub struct Error {}
-
-impl std::fmt::Debug for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("placeholder")
-    }
-}
-
-/// Whether a supervisor started this process.
-pub fn supervised() -> bool {
-    false
-}
-
-/// What the attribute's expansion calls. Not for people.
+/// What the attribute's expansion calls. Not for people, and not stable.
 #[doc(hidden)]
 pub mod __private {
     use crate::{Daemon, Ready};
     use std::any::Any;
     use std::cell::RefCell;
 
-    /// The first call of all: notes what is open now, if `setup` is about to open more.
-    pub fn daemon(_has_setup: bool) -> Daemon {
-        Daemon::new()
+    use crate::step::descriptors::Inherited;
+
+    /// The first call of all: notes what is inherited, before `setup` opens more.
+    pub fn daemon(has_setup: bool) -> Daemon {
+        Daemon::with(if has_setup { Inherited::list() } else { Inherited::All })
     }
 
     /// Starts the daemon, or says why not and exits.
-    pub fn start(_daemon: Daemon) -> Ready {
-        Ready {}
+    pub fn start(daemon: Daemon) -> Ready {
+        daemon.start().unwrap_or_else(|error| error.report_and_exit())
     }
 
     thread_local! {

@@ -1,6 +1,7 @@
 //! What an option's value may be: the option's own type, whatever converts to it without loss, or an `Option` of these.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +13,15 @@ pub enum Id {
     Name(String),
     /// A numeric id; it needs no entry in the database.
     Number(u32),
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Id::Name(name) => f.write_str(name),
+            Id::Number(number) => write!(f, "{number}"),
+        }
+    }
 }
 
 /// A value that an option of type `T` takes. `None` is "not given".

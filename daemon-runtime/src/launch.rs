@@ -1,0 +1,471 @@
+//! The three processes, and who waits for whom.
+//!
+//! The launcher adopts the daemon: as the nearest subreaper it becomes its parent when the session leader has gone, so
+//! it learns exactly how a failed start has ended. The two talk over a socket: the daemon says its pid and, later,
+//! that it is ready; the launcher says `go` and exits. Each sees the other's end, however it comes.
+
+use std::convert::Infallible;
+use std::fs;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc::{self, c_int, c_void, siginfo_t};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, sigprocmask};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::unistd::{ForkResult, Pid, getpid, setsid};
+
+use crate::error::{Error, Result, Step, code, report};
+use crate::step::pid_file::{PidFile, remove_kept};
+use crate::step::signals;
+use crate::sys::{self, retry};
+use crate::trace::Trace;
+
+/// How long processes that were asked to end may take until they are made to.
+const GRACE: Duration = Duration::from_secs(5);
+
+const READY: u8 = b'r';
+const GO: u8 = b'g';
+
+/// The daemon's side of the launch: its launcher.
+#[derive(Debug)]
+pub(crate) struct Launcher {
+    channel: UnixStream,
+    pid: Pid,
+    pidfd: OwnedFd,
+}
+
+/// Forks twice. Only the daemon returns; or the program, if nothing could be started.
+///
+/// The launcher stays behind, waits until the daemon is ready, and exits as the start ends.
+pub(crate) fn detach(limit: Duration, pid_file: Option<&PidFile>, trace: Trace) -> Result<Launcher> {
+    let (near, far) = pair().map_err(|errno| failed("make a socket", errno))?;
+    let (started, launcher) = (Instant::now(), getpid());
+    trace.header();
+    trace.row("program started");
+    signals::default_sigchld()?;
+    let signals = Signals::block()?;
+    let forked = retry(|| set_child_subreaper(true)).map_err(|errno| failed("adopt the daemon", errno)).and_then(|()| fork());
+    match forked {
+        Err(error) => {
+            signals.restore();
+            Err(error)
+        }
+        Ok(ForkResult::Parent { child: leader }) => {
+            let channel = Some(near);
+            let mut start = Start { leader, leader_gone: false, daemon: None, channel, signals, started, limit, pid_file };
+            // Only the daemon holds its end, so that its death is seen at the other.
+            let Err(ending) = close(far).map_err(Ending::from).and_then(|()| start.follow());
+            start.take_back(ending)
+        }
+        Ok(ForkResult::Child) => {
+            let led = close(near).and_then(|()| close(signals.fd)).and_then(|()| lead_session(trace));
+            led.unwrap_or_else(|error| error.report_and_exit_now());
+            greet(far, launcher)
+        }
+    }
+}
+
+/// The session leader: a new session, the second fork, and the end. The daemon returns.
+fn lead_session(trace: Trace) -> Result<()> {
+    trace.row("first fork");
+    retry(setsid).map_err(|errno| failed("create a session", errno))?;
+    trace.row("setsid in the first child");
+    match fork()? {
+        ForkResult::Parent { child: daemon } => {
+            trace.child_row("second fork", daemon);
+            sys::exit_now(0)
+        }
+        ForkResult::Child => Ok(()),
+    }
+}
+
+/// The daemon's first words: its pid.
+fn greet(mut channel: UnixStream, pid: Pid) -> Result<Launcher> {
+    // While the launcher lives nobody else can have its pid, and if it should be dead, `arm` finds out.
+    let pidfd = sys::pidfd_open(pid).map_err(|errno| failed("watch the launcher", errno))?;
+    let hello = getpid().as_raw().to_ne_bytes();
+    channel.write_all(&hello).map_err(|error| failed("talk to the launcher", errno_of(&error)))?;
+    Ok(Launcher { channel, pid, pidfd })
+}
+
+// ---- The launcher
+
+/// A start under way, as the launcher sees it.
+struct Start<'a> {
+    leader: Pid,
+    leader_gone: bool,
+    daemon: Option<Pid>,
+    /// `None` after the daemon's end was closed.
+    channel: Option<UnixStream>,
+    signals: Signals,
+    started: Instant,
+    limit: Duration,
+    pid_file: Option<&'a PidFile>,
+}
+
+/// Why a start ends without a daemon.
+enum Ending {
+    /// The session leader or the daemon has exited with this code and said why itself.
+    Exited(c_int),
+    /// The daemon has exited as if all were well.
+    NeverReady,
+    Killed(&'static str, Signal),
+    TooSlow,
+    Interrupted(Signal),
+    Failed(Error),
+}
+
+impl From<Error> for Ending {
+    fn from(error: Error) -> Self {
+        Ending::Failed(error)
+    }
+}
+
+impl Start<'_> {
+    /// Follows the start to its end. If that is a daemon, the launcher's work is done, and so is the launcher.
+    fn follow(&mut self) -> std::result::Result<Infallible, Ending> {
+        let mut ready = false;
+        loop {
+            let (message, signal) = self.wait(self.started.checked_add(self.limit))?.ok_or(Ending::TooSlow)?;
+            if signal {
+                self.read_signals()?;
+            }
+            if message {
+                ready |= self.read_message()?;
+            }
+            self.look_for_the_dead()?;
+            if ready && self.leader_gone {
+                self.go()?;
+                // A daemon that died since it was ready is none. If it dies from now on, it does so as a daemon.
+                self.look_for_the_dead()?;
+                sys::exit_now(0);
+            }
+        }
+    }
+
+    /// Waits until there is a message or a signal to read; `None` is the deadline.
+    fn wait(&self, deadline: Option<Instant>) -> Result<Option<(bool, bool)>> {
+        let mut polled = vec![PollFd::new(self.signals.fd.as_fd(), PollFlags::POLLIN)];
+        polled.extend(self.channel.as_ref().map(|channel| PollFd::new(channel.as_fd(), PollFlags::POLLIN)));
+        let events = retry(|| {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            // Rounded up, so that the last millisecond is not spent in a loop; without a deadline, or one in the far
+            // future, a wake-up in some weeks does no harm.
+            let millis = left.map_or(i32::MAX as u128, |left| left.as_nanos().div_ceil(1_000_000));
+            poll(&mut polled, PollTimeout::try_from(millis.min(i32::MAX as u128) as i32).unwrap_or(PollTimeout::MAX))
+        });
+        match events.map_err(|errno| failed("wait for the daemon", errno))? {
+            0 => Ok(None),
+            _ => {
+                let any = |index: usize| polled.get(index).and_then(PollFd::any).unwrap_or(false);
+                Ok(Some((any(1), any(0))))
+            }
+        }
+    }
+
+    /// Whether the daemon is ready.
+    fn read_message(&mut self) -> Result<bool> {
+        let Some(channel) = &mut self.channel else { return Ok(false) };
+        let mut message = [0; size_of::<libc::pid_t>()];
+        let length = if self.daemon.is_none() { message.len() } else { 1 };
+        match channel.read_exact(&mut message[..length]) {
+            Ok(()) if self.daemon.is_none() => {
+                self.daemon = Some(Pid::from_raw(libc::pid_t::from_ne_bytes(message)));
+                Ok(false)
+            }
+            Ok(()) => Ok(message[0] == READY),
+            // Its death will be seen next; or it has started another program in its place, which cannot get ready.
+            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
+                self.channel = None;
+                Ok(false)
+            }
+            Err(error) => Err(failed("listen to the daemon", errno_of(&error))),
+        }
+    }
+
+    fn read_signals(&mut self) -> std::result::Result<(), Ending> {
+        while let Some(signal) = self.signals.read()? {
+            if signal != Signal::SIGCHLD {
+                return Err(Ending::Interrupted(signal));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks whether the session leader has gone, as it should, and whether the daemon has, as it should not.
+    fn look_for_the_dead(&mut self) -> std::result::Result<(), Ending> {
+        if !self.leader_gone {
+            match ended(|| Id::Pid(self.leader))? {
+                WaitStatus::StillAlive => return Ok(()),
+                WaitStatus::Exited(_, 0) => self.leader_gone = true,
+                WaitStatus::Exited(_, code) => return Err(Ending::Exited(code)),
+                WaitStatus::Signaled(_, signal, _) => return Err(Ending::Killed("session leader", signal)),
+                _ => return Ok(()),
+            }
+            // Gone for good, so that the process group's only zombie can be the daemon.
+            retry(|| waitpid(self.leader, None)).map_err(|errno| failed("wait for the session leader", errno))?;
+        }
+        let daemon = || match self.daemon {
+            Some(daemon) => Id::Pid(daemon),
+            // Before it says who it is, it is the only one of its process group.
+            None => Id::PGid(self.leader),
+        };
+        match ended(daemon)? {
+            WaitStatus::Exited(_, 0) => Err(Ending::NeverReady),
+            WaitStatus::Exited(_, code) => Err(Ending::Exited(code)),
+            WaitStatus::Signaled(_, signal, _) => Err(Ending::Killed("daemon", signal)),
+            _ => Ok(()),
+        }
+    }
+
+    fn go(&mut self) -> Result<()> {
+        match &mut self.channel {
+            Some(channel) => channel.write_all(&[GO]).map_err(|error| failed("let the daemon go", errno_of(&error))),
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves nothing behind, says why, and ends as the start has ended.
+    fn take_back(mut self, ending: Ending) -> ! {
+        // The rest of a process group whose daemon is dead has nothing to finish.
+        let grace = match ending {
+            Ending::Exited(_) | Ending::NeverReady | Ending::Killed(..) => None,
+            Ending::TooSlow | Ending::Interrupted(_) | Ending::Failed(_) => Some(GRACE),
+        };
+        self.end_group(grace);
+        if let Some(pid_file) = self.pid_file {
+            pid_file.remove();
+        }
+        match ending {
+            Ending::Exited(code) => sys::exit_now(code),
+            Ending::NeverReady => {
+                let why = "it exited with code 0 before it was ready";
+                let error = Error::new(Step::Ready, code::SOFTWARE, "start the daemon", why);
+                error.advise("call ready.notify() before main returns").report_and_exit_now()
+            }
+            Ending::Killed(who, signal) => {
+                report(&format!("cannot start the daemon: the {who} was killed by {signal}"), io::stderr());
+                sys::exit_now(128 + signal as c_int)
+            }
+            Ending::TooSlow => {
+                let why = format!("it was not ready after {:?}", self.limit);
+                Error::new(Step::Ready, code::TEMPORARY, "start the daemon", why)
+                    .advise("call ready.notify() in time, or raise start_timeout")
+                    .report_and_exit_now()
+            }
+            Ending::Interrupted(signal) => {
+                report(&format!("the start was interrupted by {signal} and is taken back"), io::stderr());
+                // Whoever started this process is to see what has ended it.
+                if sys::set_disposition(signal as c_int, libc::SIG_DFL).is_ok() {
+                    sys::raise_unblocked(signal as c_int);
+                }
+                sys::exit_now(128 + signal as c_int)
+            }
+            Ending::Failed(error) => error.report_and_exit_now(),
+        }
+    }
+
+    /// Ends the daemon's process group, and waits until it is gone.
+    ///
+    /// A call that fails here has no second way. The daemon ends by itself when the launcher has gone without `go`.
+    fn end_group(&mut self, grace: Option<Duration>) {
+        for (signal, patience) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, Some(GRACE))] {
+            let Some(patience) = patience else { continue };
+            // The group's number is not used again while a member of it has not been waited for.
+            if !self.leader_gone {
+                let _ = nix::sys::signal::kill(self.leader, signal);
+            }
+            let _ = killpg(self.leader, signal);
+            let deadline = Instant::now() + patience;
+            loop {
+                if !self.leader_gone {
+                    self.leader_gone = matches!(
+                        waitpid(self.leader, Some(WaitPidFlag::WNOHANG)),
+                        Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(Errno::ECHILD)
+                    );
+                }
+                match waitid(Id::PGid(self.leader), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG) {
+                    Ok(WaitStatus::StillAlive) => {}
+                    // The next of them; a dead process's children come to this one.
+                    Ok(_) | Err(Errno::EINTR) => continue,
+                    Err(_) if self.leader_gone => return,
+                    Err(_) => {}
+                }
+                self.channel = None;
+                match self.wait(Some(deadline)) {
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(_) => break,
+                }
+                // A second Ctrl-C means now.
+                if matches!(self.signals.read(), Ok(Some(signal)) if signal != Signal::SIGCHLD) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// How a child has ended, if it has. It stays to be waited for.
+fn ended<'a>(child: impl Fn() -> Id<'a>) -> Result<WaitStatus> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    retry(|| waitid(child(), flags)).map_err(|errno| failed("look for the daemon", errno))
+}
+
+/// The signals that the launcher waits for: the death of a child, and what may interrupt a start.
+struct Signals {
+    fd: OwnedFd,
+    before: SigSet,
+}
+
+impl Signals {
+    fn block() -> Result<Self> {
+        let failed = |errno| Error::system(Step::Signals, "wait for signals", errno);
+        let mut watched = SigSet::empty();
+        watched.add(Signal::SIGCHLD);
+        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+            // Who ignores one (nohup, a shell's background job) goes on ignoring it; blocked, it would arrive.
+            if sys::disposition(signal as c_int).map_err(failed)?.sa_sigaction != libc::SIG_IGN {
+                watched.add(signal);
+            }
+        }
+        let fd = sys::signalfd(&watched).map_err(failed)?;
+        // A daemon that dies while it is spoken to is no reason to die.
+        watched.add(Signal::SIGPIPE);
+        let mut before = SigSet::empty();
+        retry(|| sigprocmask(SigmaskHow::SIG_BLOCK, Some(&watched), Some(&mut before))).map_err(failed)?;
+        Ok(Signals { fd, before })
+    }
+
+    fn read(&self) -> Result<Option<Signal>> {
+        let mut info = [0; size_of::<libc::signalfd_siginfo>()];
+        match retry(|| nix::unistd::read(&self.fd, &mut info)) {
+            // `ssi_signo` is the first member.
+            Ok(_) => Ok(Signal::try_from(i32::from_ne_bytes([info[0], info[1], info[2], info[3]])).ok()),
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(errno) => Err(Error::system(Step::Signals, "read a signal", errno)),
+        }
+    }
+
+    fn restore(self) {
+        // The call has worked a moment ago, and another failure is about to be reported.
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
+    }
+}
+
+// ---- The daemon
+
+/// The daemon's end of the channel, for the handler.
+static CHANNEL: AtomicI32 = AtomicI32::new(-1);
+
+/// Ends the daemon and all of its process group if the launcher is dead. The handler of SIGIO; async-signal-safe.
+pub(crate) extern "C" fn launcher_gone(_: c_int, _: *mut siginfo_t, _: *mut c_void) {
+    let channel = CHANNEL.load(Ordering::Relaxed);
+    if channel >= 0 && sys::hung_up(channel) {
+        remove_kept();
+        sys::kill_own_group();
+    }
+}
+
+impl Launcher {
+    /// From now on, until [`ready`](Self::ready), the launcher's death is the daemon's too.
+    ///
+    /// The signal comes from the socket and not from PR_SET_PDEATHSIG, which would have to wait for the session leader's
+    /// end, and could be taken back only by the thread that asked for it. After the last change of ids, because the
+    /// kernel compares those of whoever asked with those of the receiver.
+    pub(crate) fn arm(&self) -> Result<()> {
+        let failed = |errno| failed("watch the launcher", errno);
+        CHANNEL.store(self.channel.as_raw_fd(), Ordering::Relaxed);
+        sys::set_handler(Signal::SIGIO, launcher_gone).map_err(failed)?;
+        sys::own_signals_of(self.channel.as_fd()).map_err(failed)?;
+        self.signal_driven(true).map_err(failed)?;
+        match sys::hung_up(self.channel.as_raw_fd()) {
+            false => Ok(()),
+            true => Err(gone()),
+        }
+    }
+
+    fn disarm(&self) -> Result<()> {
+        let failed = |errno| failed("leave the launcher", errno);
+        CHANNEL.store(-1, Ordering::Relaxed);
+        self.signal_driven(false).map_err(failed)?;
+        sys::set_disposition(Signal::SIGIO as c_int, libc::SIG_DFL).map_err(failed)
+    }
+
+    fn signal_driven(&self, on: bool) -> nix::Result<()> {
+        let flags = OFlag::from_bits_truncate(retry(|| fcntl(&self.channel, FcntlArg::F_GETFL))?);
+        let flags = if on { flags | OFlag::O_ASYNC } else { flags - OFlag::O_ASYNC };
+        retry(|| fcntl(&self.channel, FcntlArg::F_SETFL(flags))).map(drop)
+    }
+
+    /// Says that the daemon is ready, and waits until the launcher has gone. From then on nothing can fail.
+    pub(crate) fn ready(mut self) -> Result<()> {
+        self.disarm()?;
+        self.channel.write_all(&[READY]).map_err(|error| failed("say that it is ready", errno_of(&error)))?;
+        self.wait_for_its_end();
+        if !self.went() {
+            return Err(gone());
+        }
+        // What is not closed now would be closed with the daemon.
+        let _ = sys::close(self.channel.into());
+        let _ = sys::close(self.pidfd);
+        Ok(())
+    }
+
+    /// pidfd_open(2): a descriptor that becomes readable when the process has ended, its children reparented.
+    fn wait_for_its_end(&self) {
+        let mut polled = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        // Whatever goes wrong with this call, the launcher ends in any case: it goes, it is killed, or it is too late.
+        while !matches!(poll(&mut polled, PollTimeout::NONE), Ok(1)) {}
+    }
+
+    /// Whether the launcher, which is dead, has said `go` and then exited with 0.
+    fn went(&mut self) -> bool {
+        let mut go = [0];
+        match self.channel.read_exact(&mut go) {
+            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => false,
+            // Between `go` and its exit the launcher may have been killed, so its exit status has the last word. Where
+            // that is unknown (before Linux 6.15), `go` counts; and that it cannot be read does not count against it.
+            Ok(()) | Err(_) => self.exit_status().is_none_or(|status| status == 0),
+        }
+    }
+
+    /// The launcher's exit status as wait(2) gives it: from /proc while it is a zombie, then from the pidfd.
+    fn exit_status(&self) -> Option<c_int> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok();
+        let zombie = stat.as_deref().and_then(|stat| stat.rsplit_once(") Z ")).map(|(_, fields)| fields);
+        let of_zombie = zombie.and_then(|fields| fields.split_ascii_whitespace().last()?.parse().ok());
+        of_zombie.or_else(|| sys::pidfd_exit_status(self.pidfd.as_fd()))
+    }
+}
+
+fn gone() -> Error {
+    let why = "the launcher has gone";
+    Error::new(Step::Launch, code::TEMPORARY, "start the daemon", why).advise("start it again")
+}
+
+fn pair() -> nix::Result<(UnixStream, UnixStream)> {
+    retry(|| UnixStream::pair().map_err(|error| errno_of(&error)))
+}
+
+pub(crate) fn errno_of(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EPIPE, Errno::from_raw)
+}
+
+fn fork() -> Result<ForkResult> {
+    sys::fork().map_err(|errno| failed("fork", errno))
+}
+
+fn close(fd: impl Into<OwnedFd>) -> Result<()> {
+    sys::close(fd.into()).map_err(|errno| failed("close what is another process's", errno))
+}
+
+fn failed(what: &str, errno: Errno) -> Error {
+    Error::system(Step::Launch, what, errno)
+}

@@ -1,0 +1,200 @@
+//! The steps in order.
+
+use std::io::{self, Write};
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::unistd::dup2_stderr;
+
+use crate::error::{Error, Result, Step};
+use crate::launch::{self, Launcher, errno_of};
+use crate::step::directory::{self, Directory};
+use crate::step::pid_file::{self, PidFile};
+use crate::step::privileges::{self, Identity};
+use crate::step::streams::{self, Streams};
+use crate::step::{descriptors, environment, signals, threads};
+use crate::trace::Trace;
+use crate::{Daemon, supervisor, sys};
+
+/// Turns this process into what is asked for.
+pub(crate) fn start(asked: Daemon) -> Result<Ready> {
+    asked.check()?;
+    threads::none()?;
+    if asked.foreground.unwrap_or_else(supervisor::supervised) { in_foreground(asked) } else { in_background(asked) }
+}
+
+fn in_background(mut asked: Daemon) -> Result<Ready> {
+    // In the launcher: all that can fail on what the user gave, and can so be said at the terminal.
+    let identity = Identity::resolve(&asked)?;
+    let place = Place::open(&asked)?;
+    let streams = Streams::open(&asked, &identity)?;
+    let pid_file = asked.pid_file.as_deref().map(|path| PidFile::lock(path, &identity)).transpose()?;
+    descriptors::check_open(&asked.keep_fds)?;
+    let sockets = supervisor::passed_sockets();
+    let keep = streams.fds().chain(pid_file.iter().map(PidFile::fd)).chain(place.fds()).chain(sockets.clone());
+    let inherited = std::mem::replace(&mut asked.inherited, descriptors::Inherited::All);
+    inherited.close(keep.chain(asked.keep_fds.iter().copied()).collect())?;
+    flush()?;
+
+    let trace = Trace(asked.trace);
+    let launcher = launch::detach(asked.start_timeout.unwrap_or(DEFAULT_TIMEOUT), pid_file.as_ref(), trace)?;
+
+    // In the daemon.
+    directory::set_umask(asked.umask.unwrap_or(DEFAULT_UMASK));
+    place.enter()?;
+    streams.switch_stdin()?;
+    signals::reset()?;
+    environment::clean(asked.keep_env.as_deref());
+    environment::pass_sockets(!sockets.is_empty());
+    environment::set_user(&identity);
+    own_pid_file(&asked, pid_file)?;
+    confine(&asked, &identity)?;
+    launcher.arm()?;
+    Ok(Ready { asked, detached: Some(Detached { launcher, streams, trace }) })
+}
+
+fn in_foreground(asked: Daemon) -> Result<Ready> {
+    let identity = Identity::resolve(&asked)?;
+    let place = Place::open(&asked)?;
+    let pid_file = asked.pid_file.as_deref().map(|path| PidFile::lock(path, &identity)).transpose()?;
+    descriptors::check_open(&asked.keep_fds)?;
+    directory::set_umask(asked.umask.unwrap_or(DEFAULT_UMASK));
+    place.enter()?;
+    if let Some(keep) = &asked.keep_env {
+        environment::clean(Some(keep));
+    }
+    environment::set_user(&identity);
+    own_pid_file(&asked, pid_file)?;
+    confine(&asked, &identity)?;
+    Ok(Ready { asked, detached: None })
+}
+
+const DEFAULT_UMASK: u32 = 0o022;
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Where the daemon will be.
+struct Place {
+    root: Option<Directory>,
+    chdir: Option<Directory>,
+    inside: PathBuf,
+}
+
+impl Place {
+    fn open(asked: &Daemon) -> Result<Self> {
+        let inside = asked.chdir.clone().unwrap_or("/".into());
+        let root = asked.chroot.as_deref().map(|root| Directory::open("change root directory to", root)).transpose()?;
+        // Inside a new root the path names another directory.
+        let chdir = match root {
+            Some(_) => None,
+            None => Some(Directory::open("change directory to", &inside)?),
+        };
+        Ok(Place { root, chdir, inside })
+    }
+
+    fn fds(&self) -> impl Iterator<Item = RawFd> {
+        self.root.iter().chain(&self.chdir).map(Directory::fd)
+    }
+
+    fn enter(self) -> Result<()> {
+        if let Some(root) = self.root {
+            root.make_root()?;
+            directory::enter(&self.inside)?;
+        }
+        self.chdir.map_or(Ok(()), Directory::enter)
+    }
+}
+
+/// The pid file gets its content and its end.
+fn own_pid_file(asked: &Daemon, pid_file: Option<PidFile>) -> Result<()> {
+    let owned = pid_file.is_some();
+    if let Some(pid_file) = pid_file {
+        pid_file.write()?;
+        pid_file.keep(asked.chroot.as_deref())?;
+    }
+    if owned || std::process::id() == 1 { pid_file::watch_ends() } else { Ok(()) }
+}
+
+fn confine(asked: &Daemon, identity: &Identity) -> Result<()> {
+    identity.assume()?;
+    if asked.no_new_privileges {
+        privileges::no_new_privileges()?;
+    }
+    if asked.no_core_dumps {
+        privileges::no_core_dumps()?;
+    }
+    Ok(())
+}
+
+/// Writes out what is buffered, which would otherwise appear twice, or not at all.
+fn flush() -> Result<()> {
+    let failed = |errno| Error::system(Step::Streams, "write what the program has printed", errno);
+    sys::retry(|| io::stdout().flush().map_err(|error| errno_of(&error))).map_err(failed)?;
+    sys::flush_c_streams().map_err(failed)
+}
+
+/// The right, and the duty, to say that the daemon is ready.
+///
+/// A main that takes it decides itself when that is; one that does not is ready as soon as its body starts. As long as
+/// it is not ready, the launcher waits, and what is printed reaches the terminal. The end of the process before
+/// [`notify`](Ready::notify), however it comes, is a failed start.
+#[must_use = "the launcher waits until `notify` is called"]
+#[derive(Debug)]
+pub struct Ready {
+    asked: Daemon,
+    detached: Option<Detached>,
+}
+
+#[derive(Debug)]
+struct Detached {
+    launcher: Launcher,
+    streams: Streams,
+    trace: Trace,
+}
+
+impl Ready {
+    /// Says that the daemon is ready.
+    ///
+    /// Standard output and error become the log files, the launcher exits with 0, and from then on nothing of the
+    /// start can fail. This returns when the launcher has gone. A step that fails in here is reported on the
+    /// launcher's standard error, and ends the process, and with it the launcher, with the error's exit code.
+    ///
+    /// In the foreground it tells the supervisor, and changes no stream.
+    pub fn notify(self) {
+        let Ready { asked, detached } = self;
+        let settled = match detached {
+            Some(detached) => detached.commit(&asked),
+            None => settle(&asked, None),
+        };
+        settled.unwrap_or_else(|error| error.report_and_exit());
+    }
+}
+
+impl Detached {
+    fn commit(self, asked: &Daemon) -> Result<()> {
+        let Detached { launcher, streams, trace } = self;
+        flush()?;
+        let terminal = streams.switch_output()?;
+        let settled = settle(asked, Some(&streams)).and_then(|()| streams.close()).and_then(|()| launcher.ready());
+        if let Err(error) = settled {
+            // Where the launcher's stderr is out of reach, its exit code still tells.
+            let _ = dup2_stderr(&terminal);
+            return Err(error);
+        }
+        trace.last_row("both parents gone", &terminal);
+        // It worked for others, and the launcher has exited with 0.
+        let _ = sys::close(terminal);
+        Ok(())
+    }
+}
+
+/// What comes last of all.
+fn settle(asked: &Daemon, streams: Option<&Streams>) -> Result<()> {
+    if asked.reopen_on_sighup {
+        streams::reopen_on_sighup(streams, asked.chroot.as_deref())?;
+    }
+    if asked.ignore_sigchld {
+        signals::ignore_sigchld()?;
+    }
+    Ok(())
+}

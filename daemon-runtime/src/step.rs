@@ -1,0 +1,10 @@
+//! The steps between a program and a daemon, one file each; `start` puts them in order.
+
+pub(crate) mod descriptors;
+pub(crate) mod directory;
+pub(crate) mod environment;
+pub(crate) mod pid_file;
+pub(crate) mod privileges;
+pub(crate) mod signals;
+pub(crate) mod streams;
+pub(crate) mod threads;

@@ -1,0 +1,93 @@
+//! The environment: what describes the terminal goes, what configures the program stays.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::step::privileges::Identity;
+use crate::sys::{clear_env, set_env};
+
+/// What describes the launching terminal or login session, which the daemon outlives. A name that ends in `*` is a
+/// prefix.
+const TERMINAL: &[&str] = &[
+    "TERM",             // the kind of terminal: there is none
+    "TERM_*",           // its program and version
+    "COLORTERM",        // its colours
+    "TERMCAP",          // its capabilities, from screen
+    "COLUMNS",          // its size
+    "LINES",            // its size
+    "VTE_VERSION",      // its emulator
+    "KONSOLE_*",        // its emulator
+    "WINDOWID",         // its window
+    "DISPLAY",          // its X server
+    "XAUTHORITY",       // the key to that
+    "WAYLAND_DISPLAY",  // its compositor
+    "GPG_TTY",          // the device, which somebody else may get next
+    "SSH_*",            // the connection, its terminal, and an agent that goes with it
+    "TMUX*",            // the multiplexer's socket and pane
+    "STY",              // screen's session
+    "WINDOW",           // screen's window
+    "XDG_SESSION_*",    // the login session
+    "XDG_SEAT*",        // the seat that it was at
+    "XDG_VTNR",         // the virtual terminal
+    "DESKTOP_SESSION",  // the desktop
+    "XDG_CURRENT_*",    // the desktop
+    "SESSION_MANAGER",  // its socket
+    "PWD",              // the shell's working directory, which is not the daemon's
+    "OLDPWD",           // the one before
+    "SHLVL",            // how deep shells are nested
+    "_",                // what the shell called the program
+];
+
+/// A PATH for programs that the daemon starts, as systemd sets it.
+const PLAIN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The variables of the socket passing protocol of sd_listen_fds(3), which are not the environment's to drop.
+const PASSED_SOCKETS: &[&str] = &["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
+
+/// Clears what describes the terminal or, with `keep`, everything but what it names.
+pub(crate) fn clean(keep: Option<&[OsString]>) {
+    // Collected first: the environment must not change while it is read.
+    let Some(keep) = keep else {
+        let of_terminal = |name: &OsString| TERMINAL.iter().any(|pattern| matches(pattern, name));
+        let names: Vec<OsString> = env::vars_os().map(|(name, _)| name).filter(of_terminal).collect();
+        return names.iter().for_each(|name| set_env(name, None));
+    };
+    let kept = |name: &OsStr| keep.iter().any(|kept| kept == name) || PASSED_SOCKETS.iter().any(|passed| name == *passed);
+    let variables: Vec<(OsString, OsString)> = env::vars_os().filter(|(name, _)| kept(name)).collect();
+    clear_env();
+    if !keep.iter().any(|name| name == "PATH") {
+        set_env(OsStr::new("PATH"), Some(OsStr::new(PLAIN_PATH)));
+    }
+    variables.iter().for_each(|(name, value)| set_env(name, Some(value)));
+}
+
+/// Makes the sockets that were passed to the launcher the daemon's: sd_listen_fds(3) compares the pid.
+///
+/// What was meant for another process goes. So does LISTEN_PIDFDID, newer systemd's number of the launcher's pidfd,
+/// which is optional.
+pub(crate) fn pass_sockets(any: bool) {
+    set_env(OsStr::new("LISTEN_PIDFDID"), None);
+    match any {
+        true => set_env(OsStr::new("LISTEN_PID"), Some(OsStr::new(&std::process::id().to_string()))),
+        false => PASSED_SOCKETS.iter().for_each(|name| set_env(OsStr::new(name), None)),
+    }
+}
+
+/// The variables of environ(7) that name the user.
+pub(crate) fn set_user(identity: &Identity) {
+    let Some(user) = &identity.user else { return };
+    // A number without an entry in the user database has none of these, but HOME must not stay root's.
+    let name = user.name.as_deref().map(OsStr::new);
+    set_env(OsStr::new("USER"), name);
+    set_env(OsStr::new("LOGNAME"), name);
+    set_env(OsStr::new("HOME"), Some(user.home.as_os_str()));
+    set_env(OsStr::new("SHELL"), Some(user.shell.as_os_str()));
+}
+
+fn matches(pattern: &str, name: &OsStr) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => name.as_bytes().starts_with(prefix.as_bytes()),
+        None => name == pattern,
+    }
+}

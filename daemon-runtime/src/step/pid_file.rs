@@ -1,0 +1,229 @@
+//! The pid file: one instance, locked for life; complete while the daemon runs, gone when it has ended.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FlockArg, OFlag, open};
+use nix::libc::{self, c_int, c_void, dev_t, ino_t, siginfo_t};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat, lstat};
+use nix::unistd::{Pid, ftruncate, getpid, unlink};
+
+use crate::error::{Error, Result, Step, code};
+use crate::step::directory::inside;
+use crate::step::privileges::Identity;
+use crate::sys::{self, retry};
+
+const MODE: Mode = Mode::from_bits_truncate(0o644);
+/// No symbolic link, because root may be writing in another's directory; no FIFO or device may hang the start.
+pub(crate) const FLAGS: OFlag =
+    OFlag::O_RDWR.union(OFlag::O_CLOEXEC).union(OFlag::O_NOFOLLOW).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+/// How long a start waits for another one, which has the lock, to write its pid.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A pid file that this start has locked. It is removed when this is dropped, unless it is [kept](PidFile::keep).
+///
+/// The lock belongs to the open file description, so that it passes from the launcher to the daemon with the fork:
+/// flock(2). fcntl locks do not survive one.
+pub(crate) struct PidFile {
+    file: File,
+    shown: PathBuf,
+    fd: Option<OwnedFd>,
+}
+
+/// What a signal handler needs to remove it.
+struct File {
+    path: CString,
+    fd: RawFd,
+    identity: (dev_t, ino_t),
+}
+
+impl PidFile {
+    /// Creates or takes over the file and locks it; or says which process holds it.
+    pub(crate) fn lock(path: &Path, identity: &Identity) -> Result<Self> {
+        let failed = |errno| failed("lock", path, errno);
+        let started = Instant::now();
+        loop {
+            let fd = retry(|| open(path, FLAGS | OFlag::O_CREAT, MODE)).map_err(failed)?;
+            let stat = retry(|| fstat(&fd)).map_err(failed)?;
+            if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+                let why = "it is not a regular file";
+                return Err(Error::new(Step::PidFile, code::CANNOT_CREATE, lock(path), why).advise("correct the path"));
+            }
+            match retry(|| flock(&fd, FlockArg::LockExclusiveNonblock)) {
+                Ok(()) => {}
+                Err(Errno::EWOULDBLOCK) => {
+                    wait_for_holder(path, &fd, started)?;
+                    continue;
+                }
+                Err(errno) => return Err(failed(errno)),
+            }
+            // The daemon that had the lock may have removed the file since it was opened; then this is nobody's lock.
+            let own = (stat.st_dev, stat.st_ino);
+            match retry(|| lstat(path)) {
+                Ok(there) if (there.st_dev, there.st_ino) == own => {}
+                Ok(_) | Err(Errno::ENOENT) => continue,
+                Err(errno) => return Err(failed(errno)),
+            }
+            let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+            let file = File { path: c_path(&absolute), fd: fd.as_raw_fd(), identity: own };
+            let locked = PidFile { file, shown: path.to_owned(), fd: Some(fd) };
+            let fd = locked.fd.as_ref().expect("it was put there");
+            retry(|| ftruncate(fd, 0)).map_err(failed)?;
+            // Whatever the umask of the shell is.
+            retry(|| fchmod(fd, MODE)).map_err(failed)?;
+            identity.give(fd).map_err(failed)?;
+            return Ok(locked);
+        }
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.file.fd
+    }
+
+    /// Writes this process's pid.
+    pub(crate) fn write(&self) -> Result<()> {
+        let failed = |errno| failed("write", &self.shown, errno);
+        let line = format!("{}\n", getpid());
+        let fd = self.fd.as_ref().expect("it is there until `keep`");
+        // A regular file takes so short a line whole, or not at all.
+        match retry(|| nix::unistd::write(fd, line.as_bytes())).map_err(failed)? {
+            written if written == line.len() => Ok(()),
+            _ => Err(failed(Errno::ENOSPC)),
+        }
+    }
+
+    /// Keeps the lock for the life of this process, which removes the file at its end.
+    pub(crate) fn keep(mut self, root: Option<&Path>) -> Result<()> {
+        let failed = |errno| failed("register", &self.shown, errno);
+        let outside = Path::new(std::ffi::OsStr::from_bytes(self.file.path.as_bytes()));
+        // Where a new root hides it, the file can only be emptied.
+        let path = inside(root, outside).map_or(CString::default(), |seen| c_path(&seen));
+        let file = File { path, fd: self.file.fd, identity: self.file.identity };
+        if KEPT.set(Kept { file, by: getpid() }).is_err() {
+            let why = "this process is a daemon already";
+            return Err(Error::new(Step::PidFile, code::SOFTWARE, lock(&self.shown), why).advise("start it once only"));
+        }
+        sys::at_exit(remove_kept).map_err(failed)?;
+        // Never closed: with it would go the lock.
+        std::mem::forget(self.fd.take());
+        Ok(())
+    }
+}
+
+impl PidFile {
+    /// Takes back what the start has done.
+    pub(crate) fn remove(&self) {
+        if self.fd.is_some() {
+            self.file.remove();
+        }
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+impl File {
+    /// Removes the file if it is still ours; where the directory does not allow that, empties it. Async-signal-safe.
+    fn remove(&self) {
+        let ours = retry(|| lstat(self.path.as_c_str())).is_ok_and(|there| (there.st_dev, there.st_ino) == self.identity);
+        if !ours || retry(|| unlink(self.path.as_c_str())).is_err() {
+            // An empty file, or one that was replaced and has no name any more, hinders no start.
+            let _ = sys::truncate(self.fd);
+        }
+    }
+}
+
+/// The pid file of this process, which is the daemon.
+struct Kept {
+    file: File,
+    by: Pid,
+}
+
+static KEPT: OnceLock<Kept> = OnceLock::new();
+
+/// Removes the pid file of this process, unless it only is a forked child of the daemon. Async-signal-safe.
+pub(crate) extern "C" fn remove_kept() {
+    if let Some(kept) = KEPT.get().filter(|kept| kept.by == getpid()) {
+        kept.file.remove();
+    }
+}
+
+/// Handles the signals that end a process by default, so that they first remove the pid file.
+///
+/// As process 1 too, for which the kernel knows no default: without a handler it would ignore them.
+pub(crate) fn watch_ends() -> Result<()> {
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+        let failed = |errno| Error::system(Step::Signals, format!("handle {signal}"), errno);
+        // `setup` may have installed the program's own handler.
+        if sys::disposition(signal as c_int).map_err(failed)?.sa_sigaction == libc::SIG_DFL {
+            sys::set_handler(signal, ended).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The handler of a signal that ends the process. Async-signal-safe.
+pub(crate) extern "C" fn ended(signal: c_int, _: *mut siginfo_t, _: *mut c_void) {
+    // Not at the front: the program has a handler of its own, which calls the one before it, as is the custom. What
+    // the signal means is that handler's to say; a graceful shutdown must not be cut short here.
+    let front = ended as extern "C" fn(_, _, _) as libc::sighandler_t;
+    if sys::disposition(signal).is_ok_and(|now| now.sa_sigaction != front) {
+        return;
+    }
+    remove_kept();
+    if sys::set_disposition(signal, libc::SIG_DFL).is_ok() {
+        sys::raise_unblocked(signal);
+    }
+    // Only process 1 gets here: by default it survives.
+    sys::exit_now(128 + signal)
+}
+
+/// Returns when the lock is worth another try; or says who has it, as soon as that is written.
+fn wait_for_holder(path: &Path, fd: &OwnedFd, started: Instant) -> Result<()> {
+    let late = started.elapsed() > PATIENCE;
+    let why = match read_pid(fd).map_err(|errno| failed("read", path, errno))? {
+        // A pid without a process is what an earlier daemon left, before the new one has come to empty the file.
+        Some(pid) if late || kill(pid, None) != Err(Errno::ESRCH) => format!("held by process {pid}"),
+        None if late => "held by a process that has not written its pid".into(),
+        _ => {
+            thread::sleep(Duration::from_millis(2));
+            return Ok(());
+        }
+    };
+    Err(Error::new(Step::PidFile, code::UNAVAILABLE, lock(path), why).advise("stop it first or choose another pid_file"))
+}
+
+/// The pid in a pid file, if one is written there, whole.
+pub(crate) fn read_pid(fd: &OwnedFd) -> nix::Result<Option<Pid>> {
+    let mut content = [0; 16];
+    let length = retry(|| sys::read_at_start(fd, &mut content))?;
+    let line = content[..length].strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
+    Ok(line.and_then(|line| line.parse().ok()).filter(|pid| *pid > 0).map(Pid::from_raw))
+}
+
+#[expect(deprecated, reason = "nix's Flock unlocks when it is dropped, also in the launcher, for all who have the file")]
+pub(crate) fn flock(fd: &OwnedFd, lock: FlockArg) -> nix::Result<()> {
+    nix::fcntl::flock(fd.as_raw_fd(), lock)
+}
+
+fn c_path(path: &Path) -> CString {
+    CString::new(path.as_os_str().as_bytes()).expect("a path that has been opened has no NUL in it")
+}
+
+fn lock(path: &Path) -> String {
+    format!("lock pid file {}", path.display())
+}
+
+fn failed(verb: &str, path: &Path, errno: Errno) -> Error {
+    Error::system(Step::PidFile, format!("{verb} pid file {}", path.display()), errno)
+}

@@ -1,0 +1,199 @@
+//! Who the daemon is: user, groups, capabilities and limits. Dropped for good, and proven.
+
+use std::ffi::CString;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::sys::prctl::{set_dumpable, set_no_new_privs};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::unistd::{
+    Gid, Group, Uid, User, fchown, geteuid, getgrouplist, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid,
+};
+
+use crate::error::{Error, Result, Step, code};
+use crate::sys::{self, retry};
+use crate::{Daemon, Id};
+
+/// Who the daemon shall be; what is `None` stays as it is.
+#[derive(Default)]
+pub(crate) struct Identity {
+    pub(crate) user: Option<Account>,
+    group: Option<Gid>,
+    groups: Vec<Gid>,
+}
+
+pub(crate) struct Account {
+    pub(crate) uid: Uid,
+    /// A number need not have an entry in the user database.
+    pub(crate) name: Option<String>,
+    pub(crate) home: PathBuf,
+    pub(crate) shell: PathBuf,
+}
+
+impl Identity {
+    /// Looks up what was asked for, while the user database can still be reached.
+    pub(crate) fn resolve(asked: &Daemon) -> Result<Self> {
+        if asked.user.is_none() && asked.group.is_none() {
+            return Ok(Identity::default());
+        }
+        let entry = asked.user.as_ref().map(find_user).transpose()?;
+        let group = asked.group.as_ref().map(find_group).transpose()?;
+        let identity = match (entry, group) {
+            (None, group) => Identity { user: None, group, groups: Vec::new() },
+            (Some(Found::Entry(user)), group) => {
+                let gid = group.unwrap_or(user.gid);
+                let groups = supplementary(&user, gid)?;
+                let (name, home, shell) = (Some(user.name), user.dir, user.shell);
+                Identity { user: Some(Account { uid: user.uid, name, home, shell }), group: Some(gid), groups }
+            }
+            (Some(Found::Number(uid)), Some(gid)) => {
+                let account = Account { uid, name: None, home: "/".into(), shell: "/bin/sh".into() };
+                Identity { user: Some(account), group: Some(gid), groups: Vec::new() }
+            }
+            (Some(Found::Number(uid)), None) => {
+                let why = "it has no entry in the user database, and so no primary group";
+                return Err(names(format!("run as user {uid}"), why).advise("give `group` too"));
+            }
+        };
+        if !geteuid().is_root() {
+            let why = "only root may change the user or the group";
+            return Err(Error::new(Step::Privileges, code::NOT_PERMITTED, "drop privileges", why)
+                .advise("start as root, or leave out `user` and `group`"));
+        }
+        Ok(identity)
+    }
+
+    /// fchown(2): what the launch creates belongs to the daemon's user.
+    pub(crate) fn give(&self, file: impl AsFd) -> nix::Result<()> {
+        match (&self.user, self.group) {
+            (None, None) => Ok(()),
+            (user, group) => retry(|| fchown(&file, user.as_ref().map(|user| user.uid), group)),
+        }
+    }
+
+    /// Becomes this identity: groups first, because afterwards there is no right to change them.
+    pub(crate) fn assume(&self) -> Result<()> {
+        let failed = |what: &'static str| move |errno| Error::system(Step::Privileges, what, errno);
+        if let Some(gid) = self.group {
+            retry(|| setgroups(&self.groups)).map_err(failed("set the supplementary groups"))?;
+            retry(|| setresgid(gid, gid, gid)).map_err(failed("set the group"))?;
+        }
+        if let Some(Account { uid, .. }) = self.user {
+            retry(|| setresuid(uid, uid, uid)).map_err(failed("set the user"))?;
+            if !uid.is_root() {
+                // The kernel clears only what is effective and permitted, and not even that under every securebits(7).
+                sys::drop_capabilities().map_err(failed("drop capabilities"))?;
+            }
+        }
+        self.prove()
+    }
+
+    /// Looks whether the drop is what was asked for, and cannot be undone.
+    fn prove(&self) -> Result<()> {
+        let call = |errno| Error::system(Step::Privileges, "prove that privileges are dropped", errno);
+        let wrong = |what: &str| {
+            let why = format!("{what} not what was asked for");
+            Error::new(Step::Privileges, code::OS_ERROR, "drop privileges", why)
+                .advise("look for a security module or user namespace that interferes")
+        };
+        if let Some(gid) = self.group {
+            let now = retry(getresgid).map_err(call)?;
+            if [now.real, now.effective, now.saved] != [gid; 3] {
+                return Err(wrong("the group is"));
+            }
+            let sorted = |mut groups: Vec<Gid>| {
+                groups.sort_unstable_by_key(|gid| gid.as_raw());
+                groups.dedup();
+                groups
+            };
+            if sorted(retry(getgroups).map_err(call)?) != sorted(self.groups.clone()) {
+                return Err(wrong("the supplementary groups are"));
+            }
+        }
+        if let Some(Account { uid, .. }) = self.user {
+            let now = retry(getresuid).map_err(call)?;
+            if [now.real, now.effective, now.saved] != [uid; 3] {
+                return Err(wrong("the user is"));
+            }
+            if !uid.is_root() {
+                if sys::has_capabilities().map_err(call)? {
+                    return Err(wrong("the capabilities are"));
+                }
+                self.prove_no_way_back()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries to become root again in each way. That must fail, and with EPERM.
+    fn prove_no_way_back(&self) -> Result<()> {
+        let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
+        let denied = |regained: nix::Result<()>| regained == Err(Errno::EPERM);
+        let groups = denied(retry(|| setgroups(&[wheel])));
+        let group = self.group == Some(wheel) || denied(retry(|| setresgid(wheel, wheel, wheel)));
+        let user = denied(retry(|| setresuid(root, root, root)));
+        if groups && group && user {
+            return Ok(());
+        }
+        Err(Error::new(Step::Privileges, code::OS_ERROR, "drop privileges", "they could be had back")
+            .advise("look for a security module or user namespace that interferes"))
+    }
+}
+
+/// execve(2) of a set-user-ID program gives no rights from now on: PR_SET_NO_NEW_PRIVS.
+pub(crate) fn no_new_privileges() -> Result<()> {
+    retry(set_no_new_privs).map_err(|errno| Error::system(Step::Privileges, "set no_new_privileges", errno))
+}
+
+/// core(5): no dump, and no look at the memory. After the last change of ids, which would make it dumpable again.
+pub(crate) fn no_core_dumps() -> Result<()> {
+    let failed = |errno| Error::system(Step::Privileges, "forbid core dumps", errno);
+    retry(|| setrlimit(Resource::RLIMIT_CORE, 0, 0)).map_err(failed)?;
+    retry(|| set_dumpable(false)).map_err(failed)
+}
+
+enum Found {
+    Entry(User),
+    Number(Uid),
+}
+
+fn find_user(id: &Id) -> Result<Found> {
+    let failed = |errno| Error::system(Step::Names, format!("look up user {id}"), errno);
+    let number = match id {
+        Id::Number(number) => Some(*number),
+        Id::Name(name) => match retry(|| User::from_name(name)).map_err(failed)? {
+            Some(user) => return Ok(Found::Entry(user)),
+            None => name.parse().ok(),
+        },
+    };
+    let Some(uid) = number.filter(|number| *number != u32::MAX).map(Uid::from_raw) else {
+        return Err(names(format!("find user {id}"), "there is no such user"));
+    };
+    Ok(retry(|| User::from_uid(uid)).map_err(failed)?.map_or(Found::Number(uid), Found::Entry))
+}
+
+fn find_group(id: &Id) -> Result<Gid> {
+    let failed = |errno| Error::system(Step::Names, format!("look up group {id}"), errno);
+    let number = match id {
+        Id::Number(number) => Some(*number),
+        Id::Name(name) => match retry(|| Group::from_name(name)).map_err(failed)? {
+            Some(group) => return Ok(group.gid),
+            None => name.parse().ok(),
+        },
+    };
+    match number.filter(|number| *number != u32::MAX) {
+        Some(gid) => Ok(Gid::from_raw(gid)),
+        None => Err(names(format!("find group {id}"), "there is no such group")),
+    }
+}
+
+fn supplementary(user: &User, gid: Gid) -> Result<Vec<Gid>> {
+    let failed = |errno| Error::system(Step::Names, format!("find the groups of user {}", user.name), errno);
+    let name = CString::new(user.name.as_str()).map_err(|_| failed(Errno::EINVAL))?;
+    retry(|| getgrouplist(&name, gid)).map_err(failed)
+}
+
+fn names(what: String, why: &str) -> Error {
+    Error::new(Step::Names, code::NO_USER, what, why).advise("correct the name, or create it")
+}

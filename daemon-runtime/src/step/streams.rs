@@ -1,0 +1,222 @@
+//! stdin, stdout and stderr: /dev/null, or files.
+
+use std::ffi::CString;
+use std::io::{self, Cursor, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::libc::{c_int, c_void, dev_t, ino_t, sigaction, siginfo_t};
+use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
+
+use crate::Daemon;
+use crate::error::{Error, Result, Step, program};
+use crate::step::directory::inside;
+use crate::step::privileges::Identity;
+use crate::sys::{self, retry};
+
+/// A log file belongs to those who run the daemon, and is for the eyes of its group.
+const LOG_MODE: Mode = Mode::from_bits_truncate(0o640);
+const LOG_FLAGS: OFlag = OFlag::O_WRONLY.union(OFlag::O_APPEND).union(OPEN_FLAGS);
+/// No terminal becomes the controlling one, and a FIFO that nobody reads does not hang the start.
+const OPEN_FLAGS: OFlag = OFlag::O_CLOEXEC.union(OFlag::O_NOCTTY).union(OFlag::O_NONBLOCK);
+
+/// The files that the streams will be, open since before the fork.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    /// Each file once: streams with the same file share one open file description, and so its position.
+    files: Vec<File>,
+    /// For stdin, stdout and stderr the index of its file.
+    of: [usize; 3],
+}
+
+#[derive(Debug)]
+struct File {
+    fd: OwnedFd,
+    identity: (dev_t, ino_t),
+    /// Where to find it again, for a log file.
+    path: Option<PathBuf>,
+}
+
+impl Streams {
+    pub(crate) fn open(asked: &Daemon, identity: &Identity) -> Result<Self> {
+        let mut streams = Streams { files: Vec::new(), of: [0; 3] };
+        streams.of[0] = match &asked.stdin {
+            None => streams.null()?,
+            Some(path) => {
+                let fd = open_existing("stdin", path, OFlag::O_RDONLY | OPEN_FLAGS)?;
+                streams.add("stdin", path, fd, false)?
+            }
+        };
+        for (stream, name, path) in [(1, "stdout", &asked.stdout), (2, "stderr", &asked.stderr)] {
+            streams.of[stream] = match path {
+                None => streams.null()?,
+                Some(path) => {
+                    let fd = open_log(name, path, identity)?;
+                    streams.add(name, path, fd, true)?
+                }
+            };
+        }
+        Ok(streams)
+    }
+
+    fn null(&mut self) -> Result<usize> {
+        let path = Path::new("/dev/null");
+        match self.files.iter().position(|file| file.path.is_none()) {
+            Some(known) => Ok(known),
+            None => {
+                let fd = open_existing("null device", path, OFlag::O_RDWR | OPEN_FLAGS)?;
+                self.add("null device", path, fd, false)
+            }
+        }
+    }
+
+    /// The index of a file, which is not kept twice.
+    fn add(&mut self, name: &str, path: &Path, fd: OwnedFd, log: bool) -> Result<usize> {
+        let failed = |errno| failed(name, path, errno);
+        let identity = sys::identity(fd.as_raw_fd()).map_err(failed)?;
+        let same = |file: &File| file.identity == identity && file.path.is_some() == log;
+        if let Some(known) = self.files.iter().position(same) {
+            return Ok(known);
+        }
+        // Only the opening was not to block.
+        let flags = retry(|| fcntl(&fd, FcntlArg::F_GETFL)).map_err(failed)?;
+        let blocking = OFlag::from_bits_truncate(flags) - OFlag::O_NONBLOCK;
+        retry(|| fcntl(&fd, FcntlArg::F_SETFL(blocking))).map_err(failed)?;
+        let path = if log { Some(std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?) } else { None };
+        self.files.push(File { fd, identity, path });
+        Ok(self.files.len() - 1)
+    }
+
+    /// The descriptors in use here.
+    pub(crate) fn fds(&self) -> impl Iterator<Item = RawFd> {
+        self.files.iter().map(|file| file.fd.as_raw_fd())
+    }
+
+    /// Replaces stdin.
+    pub(crate) fn switch_stdin(&self) -> Result<()> {
+        let file = &self.files[self.of[0]];
+        retry(|| dup2_stdin(&file.fd)).map_err(|errno| Error::system(Step::Streams, "switch stdin", errno))
+    }
+
+    /// Replaces stdout and stderr. What they have been is returned, for a step that fails afterwards.
+    pub(crate) fn switch_output(&self) -> Result<OwnedFd> {
+        let failed = |errno| Error::system(Step::Streams, "switch stdout and stderr", errno);
+        let terminal = retry(|| sys::STDERR.try_clone_to_owned().map_err(|error| errno_of(&error))).map_err(failed)?;
+        retry(|| dup2_stdout(&self.files[self.of[1]].fd)).map_err(failed)?;
+        retry(|| dup2_stderr(&self.files[self.of[2]].fd)).map_err(failed)?;
+        Ok(terminal)
+    }
+
+    /// Closes the descriptors that have been copied to 0, 1 and 2.
+    pub(crate) fn close(self) -> Result<()> {
+        let failed = |errno| Error::system(Step::Streams, "close the descriptors that the streams were copied from", errno);
+        self.files.into_iter().try_for_each(|file| sys::close(file.fd).map_err(failed))
+    }
+
+    /// What [`reopen`] needs to know, with paths as they are seen inside a new root.
+    fn logs(&self, root: Option<&Path>) -> Vec<Log> {
+        let log = |(index, file): (usize, &File)| {
+            let path = file.path.as_deref()?;
+            let seen = inside(root, path)?;
+            Some(Log {
+                // A path that has been opened has no NUL in it.
+                path: CString::new(seen.as_os_str().as_bytes()).ok()?,
+                complaint: format!("{}: cannot reopen log file {}", program(), path.display()),
+                stdout: self.of[1] == index,
+                stderr: self.of[2] == index,
+            })
+        };
+        self.files.iter().enumerate().filter_map(log).collect()
+    }
+}
+
+fn open_existing(name: &str, path: &Path, flags: OFlag) -> Result<OwnedFd> {
+    retry(|| open(path, flags, Mode::empty())).map_err(|errno| failed(name, path, errno))
+}
+
+/// Opens a log file to append to, and creates it for the daemon's user if it is not there.
+fn open_log(name: &str, path: &Path, identity: &Identity) -> Result<OwnedFd> {
+    let failed = |errno| failed(name, path, errno);
+    match retry(|| open(path, LOG_FLAGS, Mode::empty())) {
+        Err(Errno::ENOENT) => {
+            let fd = retry(|| open(path, LOG_FLAGS | OFlag::O_CREAT, LOG_MODE)).map_err(failed)?;
+            // Whatever the umask of the shell is.
+            retry(|| fchmod(&fd, LOG_MODE)).map_err(failed)?;
+            identity.give(&fd).map_err(failed)?;
+            Ok(fd)
+        }
+        opened => opened.map_err(failed),
+    }
+}
+
+fn failed(name: &str, path: &Path, errno: Errno) -> Error {
+    Error::system(Step::Streams, format!("open {name} {}", path.display()), errno)
+}
+
+fn errno_of(error: &io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EINVAL as i32))
+}
+
+// logrotate(8) moves a log file away and sends SIGHUP; then it is opened anew.
+
+struct Log {
+    path: CString,
+    complaint: String,
+    stdout: bool,
+    stderr: bool,
+}
+
+struct Reopening {
+    logs: Vec<Log>,
+    before: sigaction,
+}
+
+static REOPENING: OnceLock<Reopening> = OnceLock::new();
+
+/// From now on SIGHUP opens the log files anew. Without streams, in the foreground, it does nothing, but is not fatal.
+pub(crate) fn reopen_on_sighup(streams: Option<&Streams>, root: Option<&Path>) -> Result<()> {
+    let failed = |errno| Error::system(Step::Signals, "handle SIGHUP", errno);
+    let before = sys::disposition(Signal::SIGHUP as c_int).map_err(failed)?;
+    let logs = streams.map_or(Vec::new(), |streams| streams.logs(root));
+    REOPENING.get_or_init(|| Reopening { logs, before });
+    sys::set_handler(Signal::SIGHUP, reopen).map_err(failed)
+}
+
+/// The handler of SIGHUP. Async-signal-safe: it opens, duplicates, closes and writes, and allocates nothing.
+pub(crate) extern "C" fn reopen(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    let Some(Reopening { logs, before }) = REOPENING.get() else { return };
+    let errno = Errno::last();
+    for log in logs {
+        if let Err(reason) = log.reopen() {
+            // The old file is still there to say it in. If even that fails there is nobody left to tell.
+            let mut line = [0; 1024];
+            let mut cursor = Cursor::new(&mut line[..]);
+            let _ = writeln!(cursor, "{}: {}; the old file stays in use", log.complaint, reason.desc());
+            let length = cursor.position() as usize;
+            let _ = nix::unistd::write(if log.stderr { sys::STDERR } else { sys::STDOUT }, &line[..length]);
+        }
+    }
+    // A handler that was there before goes on as if it were alone.
+    sys::call_handler(before, signal, info, context);
+    errno.set();
+}
+
+impl Log {
+    fn reopen(&self) -> nix::Result<()> {
+        let new = retry(|| open(self.path.as_c_str(), LOG_FLAGS | OFlag::O_CREAT, LOG_MODE))?;
+        retry(|| fcntl(&new, FcntlArg::F_SETFL(OFlag::O_APPEND)))?;
+        if self.stdout {
+            retry(|| dup2_stdout(&new))?;
+        }
+        if self.stderr {
+            retry(|| dup2_stderr(&new))?;
+        }
+        Ok(())
+    }
+}

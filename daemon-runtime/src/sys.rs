@@ -1,0 +1,318 @@
+//! The only unsafe code: system calls that nix does not wrap safely, and what runs inside a signal handler.
+//!
+//! Linux calls are named after their manual pages. Each returns `nix`'s `Errno`, and none is repeated after a signal
+//! unless it says so; [`retry`] does that.
+
+#![allow(unsafe_code)]
+
+use std::ffi::OsStr;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::ptr;
+
+use nix::errno::Errno;
+use nix::libc::{self, c_int, c_void, siginfo_t};
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::{ForkResult, Pid};
+
+/// Repeats a call for as long as a signal interrupts it.
+pub(crate) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            done => return done,
+        }
+    }
+}
+
+/// fork(2). The caller has made sure that there is one thread.
+pub(crate) fn fork() -> nix::Result<ForkResult> {
+    // SAFETY: what makes fork unsafe is other threads, whose locks and half-done work the child would inherit without
+    // them. `threads::none` has refused such a process, and nothing between it and here starts a thread. With one
+    // thread the child is a whole copy, in which everything is as sound as in the parent.
+    retry(|| unsafe { nix::unistd::fork() })
+}
+
+/// _exit(2): ends the process without its exit handlers and without flushing, for those who are not the daemon.
+pub(crate) fn exit_now(code: c_int) -> ! {
+    // SAFETY: _exit has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+/// fflush(3) of all of C's output streams, for C libraries that print in `setup`.
+pub(crate) fn flush_c_streams() -> nix::Result<()> {
+    // SAFETY: a null stream means all of them; stdio locks each itself.
+    retry(|| Errno::result(unsafe { libc::fflush(ptr::null_mut()) }).map(drop))
+}
+
+/// atexit(3).
+pub(crate) fn at_exit(handler: extern "C" fn()) -> nix::Result<()> {
+    // SAFETY: the handler is a plain function that lives as long as the program.
+    match unsafe { libc::atexit(handler) } {
+        0 => Ok(()),
+        _ => Err(Errno::ENOMEM),
+    }
+}
+
+/// unshare(2) with CLONE_THREAD alone changes nothing; the kernel refuses it (EINVAL) to a process with threads.
+pub(crate) fn unshare_nothing() -> nix::Result<()> {
+    // SAFETY: with this flag alone the call has no effect but its result.
+    retry(|| Errno::result(unsafe { libc::unshare(libc::CLONE_THREAD) }).map(drop))
+}
+
+// Descriptors
+
+/// close_range(2) of `first..=last`, descriptors that the process inherited and has not taken over.
+pub(crate) fn close_inherited(first: RawFd, last: RawFd) -> nix::Result<()> {
+    // SAFETY: closing a descriptor under an object that owns it would be unsound. These have no owner: they were open
+    // when the program started, and `step::descriptors` has left out those that it has taken over since.
+    unsafe { close_range(first, last) }
+}
+
+unsafe fn close_range(first: RawFd, last: RawFd) -> nix::Result<()> {
+    // SAFETY: the call touches no memory; what is closed is the caller's to close.
+    let call = || unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    retry(|| Errno::result(call()).map(drop))
+}
+
+/// Closes one descriptor for certain.
+///
+/// close(2) leaves open what a failed call has done; close_range(2) that fails has closed nothing, so close can follow.
+pub(crate) fn close(fd: OwnedFd) -> nix::Result<()> {
+    let number = fd.as_raw_fd();
+    // SAFETY: `fd` is owned here. If this fails it is still open, and dropping `fd` closes it; if not, `into_raw_fd`
+    // forgets it, so that it is not closed twice.
+    match unsafe { close_range(number, number) } {
+        Ok(()) => {
+            let _closed = fd.into_raw_fd();
+            Ok(())
+        }
+        Err(_) => nix::unistd::close(fd),
+    }
+}
+
+/// Standard output and error for those who must not lock Rust's.
+// SAFETY: Rust opens 0 to 2 before main if they are closed, and nothing here closes them.
+pub(crate) const STDOUT: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(libc::STDOUT_FILENO) };
+// SAFETY: as above.
+pub(crate) const STDERR: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) };
+
+/// fcntl(2) F_GETFD on a number that may not be open.
+pub(crate) fn descriptor_flags(fd: RawFd) -> nix::Result<c_int> {
+    // SAFETY: F_GETFD only reads a flag, and an unused number is an error.
+    retry(|| Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) }))
+}
+
+/// Device and inode of what a number that may not be open refers to: fstat(2).
+pub(crate) fn identity(fd: RawFd) -> nix::Result<(libc::dev_t, libc::ino_t)> {
+    // SAFETY: the number is only used for this one call, which fails for one that is not open.
+    let stat = retry(|| nix::sys::stat::fstat(unsafe { BorrowedFd::borrow_raw(fd) }))?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+/// ftruncate(2) to nothing of a file that is never closed; async-signal-safe.
+pub(crate) fn truncate(fd: RawFd) -> nix::Result<()> {
+    // SAFETY: the call touches no memory.
+    retry(|| Errno::result(unsafe { libc::ftruncate(fd, 0) }).map(drop))
+}
+
+/// pread(2) at offset 0.
+pub(crate) fn read_at_start(fd: &OwnedFd, content: &mut [u8]) -> nix::Result<usize> {
+    // SAFETY: the kernel writes no more than the length of `content`.
+    let read = unsafe { libc::pread(fd.as_raw_fd(), content.as_mut_ptr().cast(), content.len(), 0) };
+    Errno::result(read).map(|length| length as usize)
+}
+
+/// fcntl(2) F_SETOWN: this process gets SIGIO for a descriptor that has O_ASYNC.
+pub(crate) fn own_signals_of(fd: BorrowedFd<'_>) -> nix::Result<()> {
+    // SAFETY: the command takes a pid by value and touches no memory.
+    let call = || unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
+    retry(|| Errno::result(call()).map(drop))
+}
+
+/// Whether the other end of a socket is closed; async-signal-safe.
+pub(crate) fn hung_up(fd: RawFd) -> bool {
+    let mut poll = libc::pollfd { fd, events: 0, revents: 0 };
+    // SAFETY: one valid entry, on this stack. With no time to wait there is nothing to interrupt.
+    unsafe { libc::poll(&mut poll, 1, 0) == 1 && poll.revents & libc::POLLHUP != 0 }
+}
+
+// Processes
+
+/// pidfd_open(2).
+pub(crate) fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
+    // SAFETY: the call touches no memory.
+    let fd = retry(|| Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) }))?;
+    // SAFETY: the kernel has just made this descriptor (an int, close-on-exec), and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// pidfd_send_signal(2).
+pub(crate) fn pidfd_send_signal(process: BorrowedFd<'_>, signal: Signal) -> nix::Result<()> {
+    let (call, fd) = (libc::SYS_pidfd_send_signal, process.as_raw_fd());
+    // SAFETY: a null siginfo asks for the one that kill(2) would send.
+    retry(|| Errno::result(unsafe { libc::syscall(call, fd, signal as c_int, ptr::null::<siginfo_t>(), 0) }).map(drop))
+}
+
+/// How a process ended, as wait(2) words it, where the kernel still knows: ioctl PIDFD_GET_INFO of Linux 6.15.
+///
+/// The exit status is known from when the process has been waited for.
+pub(crate) fn pidfd_exit_status(process: BorrowedFd<'_>) -> Option<c_int> {
+    /// `struct pidfd_info` of linux/pidfd.h in its first version, 64 bytes.
+    #[repr(C)]
+    #[derive(Default)]
+    struct PidfdInfo {
+        mask: u64,
+        cgroup: u64,
+        ids: [u32; 11],
+        exit_code: i32,
+    }
+    const PIDFD_INFO_EXIT: u64 = 1 << 3;
+    let request = libc::_IOWR::<PidfdInfo>(0xff, 11);
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the request's number holds the size of `info`, and the kernel writes no more than that.
+    let done = retry(|| Errno::result(unsafe { libc::ioctl(process.as_raw_fd(), request, &mut info) }));
+    (done.is_ok() && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
+}
+
+/// Clears all three capability sets of this thread, and with them the ambient set: capset(2).
+pub(crate) fn drop_capabilities() -> nix::Result<()> {
+    let header = capability_header();
+    let none = [0_u32; 6];
+    // SAFETY: version 3 of the header takes two structs of three 32 bit words, which `none` is.
+    retry(|| Errno::result(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) }).map(drop))
+}
+
+/// Whether this thread has any capability, effective, permitted or inheritable: capget(2).
+pub(crate) fn has_capabilities() -> nix::Result<bool> {
+    let mut header = capability_header();
+    let mut sets = [0_u32; 6];
+    // SAFETY: as in `drop_capabilities`, and the kernel writes no more than the two structs.
+    let mut call = || unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
+    retry(|| Errno::result(call()).map(drop))?;
+    Ok(sets.iter().any(|set| *set != 0))
+}
+
+/// `struct __user_cap_header_struct`: _LINUX_CAPABILITY_VERSION_3, and 0 for this thread.
+fn capability_header() -> [u32; 2] {
+    [0x2008_0522, 0]
+}
+
+// Environment
+
+/// Sets or removes an environment variable.
+pub(crate) fn set_env(name: &OsStr, value: Option<&OsStr>) {
+    // SAFETY: other threads could be reading the environment; `threads::none` has made sure that there are
+    // none, and the body, which may start some, has not begun.
+    match value {
+        Some(value) => unsafe { std::env::set_var(name, value) },
+        None => unsafe { std::env::remove_var(name) },
+    }
+}
+
+/// Removes all environment variables, also those that are none by the rules: clearenv(3).
+pub(crate) fn clear_env() {
+    // SAFETY: as in `set_env`. The call fails only if there is no memory, which it does not need here.
+    unsafe { libc::clearenv() };
+}
+
+// Signals
+
+/// A signal's handler as SA_SIGINFO has it.
+pub(crate) type Handler = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
+
+/// sigaction(2) without a change; async-signal-safe.
+pub(crate) fn disposition(signal: c_int) -> nix::Result<libc::sigaction> {
+    let mut now = MaybeUninit::uninit();
+    // SAFETY: the kernel fills `now` if the call succeeds, and only then is it read.
+    retry(|| Errno::result(unsafe { libc::sigaction(signal, ptr::null(), now.as_mut_ptr()) }).map(drop))?;
+    // SAFETY: as above.
+    Ok(unsafe { now.assume_init() })
+}
+
+/// sigaction(2) with SIG_DFL or SIG_IGN; async-signal-safe.
+pub(crate) fn set_disposition(signal: c_int, disposition: libc::sighandler_t) -> nix::Result<()> {
+    debug_assert!(disposition == libc::SIG_DFL || disposition == libc::SIG_IGN);
+    set_action(signal, disposition, 0)
+}
+
+/// Sets a signal to its default if it is ignored.
+///
+/// The bare system call, because glibc hides the two signals that it keeps for its threads (32 and 33), although
+/// posix_spawn(3) leaves the first ignored in the programs that it starts.
+pub(crate) fn stop_ignoring(signal: c_int) -> nix::Result<()> {
+    // `struct sigaction` of the kernel begins with the handler; all zeros is SIG_DFL without flags and mask.
+    let (default, mut now) = ([0_usize; 8], [0_usize; 8]);
+    let set_size = 8_usize;
+    let call = libc::SYS_rt_sigaction;
+    // SAFETY: without a new action the kernel only fills `now`, which is larger than its struct.
+    let mut ask = || unsafe { libc::syscall(call, signal, ptr::null::<usize>(), now.as_mut_ptr(), set_size) };
+    retry(|| Errno::result(ask()).map(drop))?;
+    if now[0] != libc::SIG_IGN {
+        return Ok(());
+    }
+    // SAFETY: the kernel only reads `default`; the default action runs no code of this process.
+    let set = || unsafe { libc::syscall(call, signal, default.as_ptr(), ptr::null_mut::<usize>(), set_size) };
+    retry(|| Errno::result(set()).map(drop))
+}
+
+/// sigaction(2) with one of this crate's three handlers, which are async-signal-safe: `launch::launcher_gone`,
+/// `step::pid_file::ended` and `step::streams::reopen`.
+pub(crate) fn set_handler(signal: Signal, handler: Handler) -> nix::Result<()> {
+    // SA_RESTART, so that the program's own calls do not notice; SA_ONSTACK, so that it also runs on a full stack.
+    set_action(signal as c_int, handler as libc::sighandler_t, libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK)
+}
+
+fn set_action(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> nix::Result<()> {
+    // SAFETY: all zeros is a valid sigaction: the default action, an empty mask, no flags.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler;
+    action.sa_flags = flags;
+    // SAFETY: `handler` is SIG_DFL, SIG_IGN, or one of the functions that `set_handler` names.
+    retry(|| Errno::result(unsafe { libc::sigaction(signal, &action, ptr::null_mut()) }).map(drop))
+}
+
+/// Calls the handler that was there before ours, if it was one; async-signal-safe as far as that one is.
+pub(crate) fn call_handler(before: &libc::sigaction, signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    if before.sa_sigaction == libc::SIG_DFL || before.sa_sigaction == libc::SIG_IGN {
+        return;
+    }
+    // SAFETY: the kernel accepted this address as a handler of the kind that its flags say.
+    unsafe {
+        if before.sa_flags & libc::SA_SIGINFO != 0 {
+            std::mem::transmute::<libc::sighandler_t, Handler>(before.sa_sigaction)(signal, info, context);
+        } else {
+            std::mem::transmute::<libc::sighandler_t, extern "C" fn(c_int)>(before.sa_sigaction)(signal);
+        }
+    }
+}
+
+/// signalfd(2), close-on-exec and not blocking.
+pub(crate) fn signalfd(signals: &SigSet) -> nix::Result<OwnedFd> {
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: the set is valid, and is only read.
+    let fd = retry(|| Errno::result(unsafe { libc::signalfd(-1, signals.as_ref(), flags) }))?;
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends a signal to this very process and lets it through, although its handler is running; async-signal-safe.
+pub(crate) fn raise_unblocked(signal: c_int) {
+    // SAFETY: all on this stack, of valid values; the calls are async-signal-safe.
+    unsafe {
+        let mut set = MaybeUninit::uninit();
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        libc::kill(libc::getpid(), signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// SIGKILL to this process and all of its group; async-signal-safe.
+pub(crate) fn kill_own_group() -> ! {
+    // SAFETY: no memory is involved.
+    unsafe {
+        libc::kill(0, libc::SIGKILL);
+        libc::_exit(libc::EXIT_FAILURE)
+    }
+}
