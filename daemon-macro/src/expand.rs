@@ -34,11 +34,7 @@ fn main(options: &[Given], mut function: Function, errors: &mut Vec<Error>) -> T
             .map(|given| &given.value)
     };
     let mut params = std::mem::take(&mut function.params).into_iter();
-    let value = if find("setup").is_some() {
-        params.next()
-    } else {
-        None
-    };
+    let value = if find("setup").is_some() { params.next() } else { None };
     let ready = if value.is_some() || params.len() < 2 {
         params.next()
     } else {
@@ -69,7 +65,8 @@ fn main(options: &[Given], mut function: Function, errors: &mut Vec<Error>) -> T
     }
     match &function.asyncness {
         Some(word) if function.macros.is_empty() => {
-            let words = "`async fn main` needs a runtime: write its attribute below `#[daemon]`, such as `#[tokio::main]`";
+            let words =
+                "`async fn main` needs a runtime: write its attribute below `#[daemon]`, such as `#[tokio::main]`";
             errors.push(Error::new_spanned(word, words));
             parts.nested(&function, false)
         }
@@ -127,11 +124,7 @@ impl Parts<'_> {
         let runtime = &self.runtime;
         let unfilled = self.unfilled.iter().map(|param| param.set_to(&nothing()));
         let take = quote_spanned!(own=> #runtime::__private::take());
-        let taken = self
-            .value
-            .iter()
-            .chain(&self.ready)
-            .map(|param| param.set_to(&take));
+        let taken = self.value.iter().chain(&self.ready).map(|param| param.set_to(&take));
         let body = with_statements(body, quote! { #(#unfilled)* #(#taken)* });
 
         // A name can be bound here too, for the options; another pattern binds references to what is handed on.
@@ -144,10 +137,7 @@ impl Parts<'_> {
             .as_ref()
             .filter(|param| param.name().is_none())
             .map(Param::by_reference);
-        let ready = self
-            .ready
-            .as_ref()
-            .map(|param| param.named(Ident::new("ready", own)));
+        let ready = self.ready.as_ref().map(|param| param.named(Ident::new("ready", own)));
         let launch = self.launch(value.as_ref(), by_reference, ready.as_ref());
         let handed = value.iter().chain(&ready).map(|param| &param.pattern);
         let call = if call {
@@ -166,12 +156,7 @@ impl Parts<'_> {
     }
 
     /// The statements that evaluate `setup`, then the options, and start the daemon.
-    fn launch(
-        &self,
-        value: Option<&Param>,
-        by_reference: Option<TokenStream>,
-        ready: Option<&Param>,
-    ) -> TokenStream {
+    fn launch(&self, value: Option<&Param>, by_reference: Option<TokenStream>, ready: Option<&Param>) -> TokenStream {
         let Some(runtime) = &self.runtime else {
             return TokenStream::new();
         };
@@ -252,10 +237,7 @@ fn with_statements(body: &Group, statements: TokenStream) -> Group {
         .take_while(|three| is_punct(&three[0], '#') && is_punct(&three[1], '!'))
         .count();
     let (inner, rest) = tokens.split_at(3 * inner);
-    let mut group = Group::new(
-        Delimiter::Brace,
-        quote! { #(#inner)* #statements #(#rest)* },
-    );
+    let mut group = Group::new(Delimiter::Brace, quote! { #(#inner)* #statements #(#rest)* });
     group.set_span(body.span());
     group
 }

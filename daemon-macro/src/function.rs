@@ -111,9 +111,7 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     let fn_token = input.call(Ident::parse_any)?;
     let name = input.call(Ident::parse_any)?;
     if name.unraw() != "main" {
-        let words = format!(
-            "`#[daemon]` stands above `fn main`, where the program begins, and not above `fn {name}`"
-        );
+        let words = format!("`#[daemon]` stands above `fn main`, where the program begins, and not above `fn {name}`");
         errors.push(Error::new(name.span(), words));
     }
     if input.peek(Token![<]) {
@@ -215,7 +213,8 @@ fn param(tokens: Vec<TokenTree>, errors: &mut Vec<Error>) -> Option<Param> {
 
 /// A colon that is not half of a `::`.
 fn is_single_colon(tokens: &[TokenTree], at: usize) -> bool {
-    let joint = |at: usize| matches!(&tokens[at], TokenTree::Punct(p) if p.as_char() == ':' && p.spacing() == Spacing::Joint);
+    let joint =
+        |at: usize| matches!(&tokens[at], TokenTree::Punct(p) if p.as_char() == ':' && p.spacing() == Spacing::Joint);
     is_punct(&tokens[at], ':') && !joint(at) && !(at > 0 && joint(at - 1))
 }
 
@@ -232,8 +231,7 @@ pub(crate) fn split(tokens: TokenStream, types: bool) -> Vec<(Vec<TokenTree>, Op
     for token in tokens {
         let before = piece.last();
         let after = |wanted| before.is_some_and(|before| is_punct(before, wanted));
-        let begins =
-            before.is_none_or(|before| is_punct(before, '=') || before.to_string() == "move");
+        let begins = before.is_none_or(|before| is_punct(before, '=') || before.to_string() == "move");
         if is_punct(&token, ',') && depth == 0 && !in_bars {
             pieces.push((std::mem::take(&mut piece), Some(token)));
             continue;

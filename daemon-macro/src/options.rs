@@ -79,8 +79,7 @@ pub(crate) mod rule {
     pub(crate) const NUL: &str = "must not contain a NUL byte";
     pub(crate) const ABSOLUTE: &str = "must be an absolute path, starting with '/'";
     pub(crate) const ID: &str = "must be less than 4294967295, which means no id";
-    pub(crate) const FD_STANDARD: &str =
-        "must not list 0, 1 or 2, which are stdin, stdout and stderr";
+    pub(crate) const FD_STANDARD: &str = "must not list 0, 1 or 2, which are stdin, stdout and stderr";
     pub(crate) const FD_NEGATIVE: &str = "must not list a negative number";
     pub(crate) const FD_TWICE: &str = "must not list a number twice";
     pub(crate) const NAME_EMPTY: &str = "must not list an empty name";
@@ -107,10 +106,7 @@ const FOREIGN: &[(&str, &str)] = &[
         "stderr",
         "standarderror error err errfile stderrfile log logfile logpath noclose",
     ),
-    (
-        "reopen_on_sighup",
-        "reopen reload onreload execreload sighup logrotate",
-    ),
+    ("reopen_on_sighup", "reopen reload onreload execreload sighup logrotate"),
     ("user", "uid username owner setuid setuser runas"),
     (
         "group",
@@ -119,14 +115,8 @@ const FOREIGN: &[(&str, &str)] = &[
     ("chroot", "root rootdirectory chrootdirectory jail"),
     ("no_new_privileges", "nonewprivs"),
     ("no_core_dumps", "preventcore limitcore nocore coredumps"),
-    (
-        "keep_fds",
-        "filespreserve preservefds keepfiles fds fd closefds",
-    ),
-    (
-        "keep_env",
-        "env environment passenvironment preserveenv clearenv",
-    ),
+    ("keep_fds", "filespreserve preservefds keepfiles fds fd closefds"),
+    ("keep_env", "env environment passenvironment preserveenv clearenv"),
     (
         "setup",
         "init args privilegedaction before prefork execstartpre onstart",
@@ -135,10 +125,7 @@ const FOREIGN: &[(&str, &str)] = &[
         "foreground",
         "detach detachprocess daemonize background fork nofork nodaemon type supervised",
     ),
-    (
-        "start_timeout",
-        "timeout timeoutstartsec timeoutsec notifytimeout",
-    ),
+    ("start_timeout", "timeout timeoutstartsec timeoutsec notifytimeout"),
     ("trace", "debug verbose"),
     ("crate", "krate runtime path"),
 ];
@@ -181,9 +168,7 @@ impl Given {
     /// A flag that is certainly on, or another option that is given.
     fn is_on(&self) -> bool {
         match &self.value {
-            Value::Tokens(value) if matches!(self.kind, Kind::Flag | Kind::Bool) => {
-                value.to_string() == "true"
-            }
+            Value::Tokens(value) if matches!(self.kind, Kind::Flag | Kind::Bool) => value.to_string() == "true",
             _ => true,
         }
     }
@@ -208,11 +193,7 @@ pub(crate) fn read(options: TokenStream, errors: &mut Vec<Error>) -> Vec<Given> 
         };
         match all.iter().find(|other| other.option == given.option) {
             Some(first) => {
-                let words = format!(
-                    "`{}` is given twice; the first is {}",
-                    given.option,
-                    first.written()
-                );
+                let words = format!("`{}` is given twice; the first is {}", given.option, first.written());
                 errors.push(Error::new(given.name.span(), words));
             }
             None => all.push(given),
@@ -227,10 +208,7 @@ fn pieces(options: TokenStream, errors: &mut Vec<Error>) -> Vec<Vec<TokenTree>> 
     let mut pieces = Vec::new();
     for (mut piece, comma) in split(options, false) {
         if let (true, Some(comma)) = (piece.is_empty(), comma) {
-            errors.push(Error::new(
-                comma.span(),
-                "an option is missing before this comma",
-            ));
+            errors.push(Error::new(comma.span(), "an option is missing before this comma"));
             continue;
         }
         while let Some(next) = (1..piece.len()).find(|&at| begins_option(&piece, at)) {
@@ -278,9 +256,7 @@ fn one(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
     let &(option, kind, example) = row?;
     let mut value = match &piece[1..] {
         [] if kind == Kind::Flag => Value::Bare,
-        [equals, value @ ..]
-            if is_punct(equals, '=') && !value.is_empty() && !is_punct(&value[0], '=') =>
-        {
+        [equals, value @ ..] if is_punct(equals, '=') && !value.is_empty() && !is_punct(&value[0], '=') => {
             Value::Tokens(value.iter().cloned().collect())
         }
         _ => {
@@ -294,8 +270,7 @@ fn one(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
     };
     if let Value::Tokens(tokens) = &value {
         let usable = check(option, kind, tokens, &mut |at, words| {
-            let words =
-                words.unwrap_or_else(|| format!("`{option}` takes {}: `{example}`", kind.noun()));
+            let words = words.unwrap_or_else(|| format!("`{option}` takes {}: `{example}`", kind.noun()));
             errors.push(Error::new_spanned(at, words));
         });
         if !usable {
@@ -328,9 +303,7 @@ fn look_up(name: &str) -> (Option<&'static Row>, Option<String>) {
     } else if let Some((option, _)) = foreign {
         (
             ours(option),
-            Some(format!(
-                "unknown option `{name}`; here it is called `{option}`"
-            )),
+            Some(format!("unknown option `{name}`; here it is called `{option}`")),
         )
     } else if UNIT.split_whitespace().any(|name| name == wanted) {
         (
@@ -342,19 +315,13 @@ fn look_up(name: &str) -> (Option<&'static Row>, Option<String>) {
     } else if let Some(row) = nearest {
         (
             Some(row),
-            Some(format!(
-                "unknown option `{name}`; did you mean `{}`?",
-                row.0
-            )),
+            Some(format!("unknown option `{name}`; did you mean `{}`?", row.0)),
         )
     } else {
         let names: Vec<_> = TABLE.iter().map(|row| format!("`{}`", row.0)).collect();
         (
             None,
-            Some(format!(
-                "unknown option `{name}`; the options are {}",
-                names.join(", ")
-            )),
+            Some(format!("unknown option `{name}`; the options are {}", names.join(", "))),
         )
     }
 }
@@ -375,12 +342,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// Checks a literal; anything else is left to rustc and to the runtime. `wrong` is called for each mistake, with words
 /// or, for the wrong kind of value, without. Returns whether rustc can make use of the value too.
-fn check(
-    option: &str,
-    kind: Kind,
-    value: &TokenStream,
-    wrong: &mut dyn FnMut(TokenStream, Option<String>),
-) -> bool {
+fn check(option: &str, kind: Kind, value: &TokenStream, wrong: &mut dyn FnMut(TokenStream, Option<String>)) -> bool {
     if kind == Kind::Crate {
         let path = is_path(value);
         if !path {
@@ -400,17 +362,9 @@ fn check(
         (Kind::Setup, _) | (Kind::Flag | Kind::Bool, Lit::Bool(_)) => {}
         (Kind::Umask, Lit::Int(number)) if !number.base10_digits().starts_with('-') => {
             let text = number.token().to_string().replace('_', "");
-            let digits = text
-                .trim_end_matches(number.suffix())
-                .trim_start_matches('0');
-            let decimal = text
-                .bytes()
-                .nth(1)
-                .is_none_or(|second| second.is_ascii_digit());
-            if !number
-                .base10_parse::<u32>()
-                .is_ok_and(|mode| mode <= 0o777 || decimal)
-            {
+            let digits = text.trim_end_matches(number.suffix()).trim_start_matches('0');
+            let decimal = text.bytes().nth(1).is_none_or(|second| second.is_ascii_digit());
+            if !number.base10_parse::<u32>().is_ok_and(|mode| mode <= 0o777 || decimal) {
                 broken(rule::UMASK);
             } else if decimal && digits.len() > 1 {
                 let octal = !digits.contains(['8', '9']);
@@ -421,9 +375,7 @@ fn check(
                 };
                 wrong(
                     value.clone(),
-                    Some(format!(
-                        "{option} is wanted in octal, and `{text}` is decimal{write}"
-                    )),
+                    Some(format!("{option} is wanted in octal, and `{text}` is decimal{write}")),
                 );
             }
         }
@@ -456,12 +408,7 @@ fn check(
 }
 
 /// Checks the literals in a list that is written out.
-fn list(
-    option: &str,
-    kind: Kind,
-    value: &TokenStream,
-    wrong: &mut dyn FnMut(TokenStream, Option<String>),
-) {
+fn list(option: &str, kind: Kind, value: &TokenStream, wrong: &mut dyn FnMut(TokenStream, Option<String>)) {
     let Some(TokenTree::Group(group)) = value.clone().into_iter().last() else {
         return;
     };
@@ -515,9 +462,7 @@ fn is_path(value: &TokenStream) -> bool {
     while let Some(token) = tokens.next() {
         name_is_next = match token {
             TokenTree::Ident(_) if name_is_next => false,
-            _ if is_punct(&token, ':') && tokens.next_if(|next| is_punct(next, ':')).is_some() => {
-                true
-            }
+            _ if is_punct(&token, ':') && tokens.next_if(|next| is_punct(next, ':')).is_some() => true,
             _ => return false,
         };
     }
@@ -530,11 +475,7 @@ fn contradictions(all: &[Given], errors: &mut Vec<Error>) {
         .iter()
         .position(|given| given.option == "foreground" && given.is_on());
     for (at, given) in all.iter().enumerate().filter(|(_, given)| given.is_on()) {
-        if given.option == "reopen_on_sighup"
-            && !all
-                .iter()
-                .any(|other| matches!(other.option, "stdout" | "stderr"))
-        {
+        if given.option == "reopen_on_sighup" && !all.iter().any(|other| matches!(other.option, "stdout" | "stderr")) {
             let words = "`reopen_on_sighup` needs a log file: add `stderr = \"/var/log/app.log\"`, or `stdout`";
             errors.push(Error::new(given.name.span(), words));
         }
