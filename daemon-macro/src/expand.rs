@@ -34,28 +34,14 @@ fn main(options: &[Given], mut function: Function, errors: &mut Vec<Error>) -> T
             .map(|given| &given.value)
     };
     let mut params = std::mem::take(&mut function.params).into_iter();
-    let value = if find("setup").is_some() { params.next() } else { None };
-    let ready = if value.is_some() || params.len() < 2 {
+    let mut value = if find("setup").is_some() { params.next() } else { None };
+    let mut ready = if value.is_some() || params.len() < 2 {
         params.next()
     } else {
         None
     };
-    let parts = Parts {
-        runtime: match find("crate") {
-            None => Some(quote_spanned!(Span::mixed_site()=> ::daemon_runtime)),
-            Some(Value::Tokens(path)) => Some(path.clone()),
-            Some(_) => None,
-        },
-        setup: match find("setup") {
-            Some(Value::Tokens(setup)) => Some(setup),
-            _ => None,
-        },
-        options,
-        value,
-        ready,
-        unfilled: params.collect(),
-    };
-    for param in &parts.unfilled {
+    let mut unfilled: Vec<Param> = params.collect();
+    for param in &unfilled {
         let words = if find("setup").is_some() {
             "`fn main` takes the value of `setup`, then `Ready`, and no more; remove this parameter"
         } else {
@@ -63,6 +49,27 @@ fn main(options: &[Given], mut function: Function, errors: &mut Vec<Error>) -> T
         };
         errors.push(Error::new_spanned(param, words));
     }
+    let runtime = match find("crate") {
+        None => Some(quote_spanned!(Span::mixed_site()=> ::daemon_runtime)),
+        Some(Value::Tokens(path)) => Some(path.clone()),
+        Some(_) => {
+            unfilled.extend(value.take().into_iter().chain(ready.take()));
+            None
+        }
+    };
+    let setup = match find("setup") {
+        Some(Value::Tokens(setup)) => Some(enclosed(setup)),
+        Some(_) if value.is_some() => Some(nothing()),
+        _ => None,
+    };
+    let parts = Parts {
+        runtime,
+        options,
+        setup,
+        value,
+        ready,
+        unfilled,
+    };
     match &function.asyncness {
         Some(word) if function.macros.is_empty() => {
             let words =
@@ -79,8 +86,8 @@ fn main(options: &[Given], mut function: Function, errors: &mut Vec<Error>) -> T
 struct Parts<'a> {
     /// The path of the runtime; `None` if what stands after `crate =` is none.
     runtime: Option<TokenStream>,
-    setup: Option<&'a TokenStream>,
     options: &'a [Given],
+    setup: Option<TokenStream>,
     value: Option<Param>,
     ready: Option<Param>,
     /// Parameters too many.
