@@ -1,0 +1,251 @@
+//! `fn main`: its attributes, signature and parameters. The body stays raw tokens, so that rustc says about it what it
+//! always says.
+
+use proc_macro2::{Group, Ident, Spacing, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Error, LitStr, Result, Token, token};
+
+/// Attributes that the compiler or its tools read where they stand. Any other may be a macro that rewrites the function.
+const INERT: &[&str] = &[
+    "allow",
+    "cfg",
+    "cold",
+    "coverage",
+    "deny",
+    "deprecated",
+    "doc",
+    "expect",
+    "export_name",
+    "forbid",
+    "inline",
+    "link_section",
+    "must_use",
+    "no_mangle",
+    "optimize",
+    "track_caller",
+    "unsafe",
+    "used",
+    "warn", //
+    "clippy",
+    "diagnostic",
+    "miri",
+    "rust_analyzer",
+    "rustfmt",
+];
+
+/// A function above which `#[daemon]` stands.
+pub(crate) struct Function {
+    /// Doc comments, lints and the like.
+    pub(crate) inert: TokenStream,
+    /// Attributes that may be macros.
+    pub(crate) macros: TokenStream,
+    pub(crate) visibility: TokenStream,
+    pub(crate) asyncness: Option<Ident>,
+    pub(crate) fn_token: Ident,
+    pub(crate) name: Ident,
+    pub(crate) params: Vec<Param>,
+    /// The arrow and the type, or nothing.
+    pub(crate) returns: TokenStream,
+    pub(crate) body: Group,
+}
+
+/// A parameter, which becomes a `let`.
+pub(crate) struct Param {
+    pub(crate) attributes: TokenStream,
+    pub(crate) pattern: TokenStream,
+    pub(crate) ty: TokenStream,
+}
+
+/// Reads the function, and notes every mistake that leaves it a function; another one is the error returned.
+pub(crate) fn read(item: TokenStream, errors: &mut Vec<Error>) -> Result<Function> {
+    (|input: ParseStream| function(input, errors)).parse2(item)
+}
+
+fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
+    let (mut inert, mut macros) = (TokenStream::new(), TokenStream::new());
+    while input.peek(Token![#]) {
+        let pound: Token![#] = input.parse()?;
+        let group: Group = input.parse()?;
+        let to = if is_inert(&group.stream()) {
+            &mut inert
+        } else {
+            &mut macros
+        };
+        pound.to_tokens(to);
+        group.to_tokens(to);
+    }
+    let mut visibility = input.parse::<Option<Token![pub]>>()?.to_token_stream();
+    if !visibility.is_empty() && input.peek(token::Paren) {
+        input.parse::<Group>()?.to_tokens(&mut visibility);
+    }
+    let mut asyncness = None;
+    while !input.peek(Token![fn]) {
+        let word = input
+            .call(Ident::parse_any)
+            .unwrap_or_else(|_| Ident::new("_", input.span()));
+        match &*word.to_string() {
+            "async" => asyncness = Some(word),
+            "const" | "unsafe" | "safe" => {
+                errors.push(Error::new(
+                    word.span(),
+                    format!("`fn main` cannot be `{word}`; remove this word"),
+                ));
+            }
+            "extern" => {
+                input.parse::<Option<LitStr>>()?;
+                errors.push(Error::new(
+                    word.span(),
+                    "`fn main` is called by Rust itself; remove `extern`",
+                ));
+            }
+            _ => {
+                return Err(Error::new(
+                    word.span(),
+                    "`#[daemon]` stands above `fn main`, and this is no function",
+                ));
+            }
+        }
+    }
+    let fn_token = input.call(Ident::parse_any)?;
+    let name = input.call(Ident::parse_any)?;
+    if name.unraw() != "main" {
+        let words = format!("`#[daemon]` stands above `fn main`, where the program begins, and not above `fn {name}`");
+        errors.push(Error::new(name.span(), words));
+    }
+    if input.peek(Token![<]) {
+        let mut generics = TokenStream::new();
+        while !input.peek(token::Paren) {
+            input.parse::<TokenTree>()?.to_tokens(&mut generics);
+        }
+        errors.push(Error::new_spanned(
+            generics,
+            "`fn main` cannot be generic: nobody could choose; remove this",
+        ));
+    }
+    let params = input.parse::<Group>()?;
+    let params = split(params.stream(), true)
+        .into_iter()
+        .filter_map(|(tokens, _)| param(tokens, errors))
+        .collect();
+    let returns = until_body(input, |input| input.peek(Token![where]))?;
+    let bounds = until_body(input, |_| false)?;
+    if !bounds.is_empty() {
+        errors.push(Error::new_spanned(
+            bounds,
+            "`fn main` cannot be generic, so that a `where` is not needed; remove it",
+        ));
+    }
+    if !input.peek(token::Brace) {
+        return Err(Error::new(input.span(), "`fn main` needs a body: `{ … }`"));
+    }
+    let body = input.parse()?;
+    Ok(Function {
+        inert,
+        macros,
+        visibility,
+        asyncness,
+        fn_token,
+        name,
+        params,
+        returns,
+        body,
+    })
+}
+
+/// The tokens up to the body, which is the last one, or up to what `end` sees.
+fn until_body(input: ParseStream, end: fn(ParseStream) -> bool) -> Result<TokenStream> {
+    let mut tokens = TokenStream::new();
+    while !input.is_empty() && !end(input) {
+        let ahead = input.fork();
+        let token = ahead.parse::<TokenTree>()?;
+        if ahead.is_empty() && (input.peek(token::Brace) || is_punct(&token, ';')) {
+            break;
+        }
+        input.parse::<TokenTree>()?.to_tokens(&mut tokens);
+    }
+    Ok(tokens)
+}
+
+/// Whether an attribute leaves the function as it is. `cfg_attr(condition, a, b)` does if `a` and `b` do.
+fn is_inert(attribute: &TokenStream) -> bool {
+    let mut tokens = attribute.clone().into_iter();
+    match (tokens.next(), tokens.next()) {
+        (Some(TokenTree::Ident(name)), Some(TokenTree::Group(group))) if name == "cfg_attr" => {
+            split(group.stream(), true)
+                .into_iter()
+                .skip(1)
+                .all(|(tokens, _)| is_inert(&tokens.into_iter().collect()))
+        }
+        (Some(TokenTree::Ident(name)), _) => INERT.iter().any(|inert| name == inert),
+        _ => false,
+    }
+}
+
+fn param(tokens: Vec<TokenTree>, errors: &mut Vec<Error>) -> Option<Param> {
+    let all: TokenStream = tokens.iter().cloned().collect();
+    let attributes = 2 * tokens
+        .chunks_exact(2)
+        .take_while(|pair| is_punct(&pair[0], '#'))
+        .count();
+    let (attributes, rest) = tokens.split_at(attributes);
+    let colon = (0..rest.len())
+        .find(|&at| is_single_colon(rest, at))
+        .unwrap_or(rest.len());
+    let (pattern, ty) = (&rest[..colon], rest.get(colon + 1..).unwrap_or_default());
+    let words = if pattern.iter().any(|token| token.to_string() == "self") {
+        "`fn main` is no method; remove `self`"
+    } else if pattern.first().is_none_or(|first| is_punct(first, '.'))
+        || ty.first().is_some_and(|first| is_punct(first, '.'))
+    {
+        "`fn main` is not variadic: the program's arguments are in `std::env::args()`"
+    } else {
+        return Some(Param {
+            attributes: attributes.iter().cloned().collect(),
+            pattern: pattern.iter().cloned().collect(),
+            ty: ty.iter().cloned().collect(),
+        });
+    };
+    errors.push(Error::new_spanned(all, words));
+    None
+}
+
+/// A colon that is not half of a `::`.
+fn is_single_colon(tokens: &[TokenTree], at: usize) -> bool {
+    let joint =
+        |at: usize| matches!(&tokens[at], TokenTree::Punct(p) if p.as_char() == ':' && p.spacing() == Spacing::Joint);
+    is_punct(&tokens[at], ':') && !joint(at) && !(at > 0 && joint(at - 1))
+}
+
+pub(crate) fn is_punct(token: &TokenTree, wanted: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == wanted)
+}
+
+/// Splits at commas, each piece with the comma that ends it, but not at those between angle brackets or the bars of a
+/// closure. Where types stand every `<` is a bracket; in an expression only after `::`, and where a value begins.
+pub(crate) fn split(tokens: TokenStream, types: bool) -> Vec<(Vec<TokenTree>, Option<TokenTree>)> {
+    let mut pieces = Vec::new();
+    let mut piece: Vec<TokenTree> = Vec::new();
+    let (mut depth, mut in_bars) = (0_usize, false);
+    for token in tokens {
+        let before = piece.last();
+        let after = |wanted| before.is_some_and(|before| is_punct(before, wanted));
+        let begins = before.is_none_or(|before| is_punct(before, '=') || before.to_string() == "move");
+        if is_punct(&token, ',') && depth == 0 && !in_bars {
+            pieces.push((std::mem::take(&mut piece), Some(token)));
+            continue;
+        } else if is_punct(&token, '<') && (types || depth > 0 || begins || after(':')) {
+            depth += 1;
+        } else if is_punct(&token, '>') && !after('-') && !after('=') {
+            depth = depth.saturating_sub(1);
+        } else if is_punct(&token, '|') {
+            in_bars = !types && !in_bars && begins;
+        }
+        piece.push(token);
+    }
+    if !piece.is_empty() {
+        pieces.push((piece, None));
+    }
+    pieces
+}
