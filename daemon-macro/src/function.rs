@@ -68,11 +68,7 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     while input.peek(Token![#]) {
         let pound: Token![#] = input.parse()?;
         let group: Group = input.parse()?;
-        let to = if is_inert(&group.stream()) {
-            &mut inert
-        } else {
-            &mut macros
-        };
+        let to = if is_inert(&group.stream()) { &mut inert } else { &mut macros };
         pound.to_tokens(to);
         group.to_tokens(to);
     }
@@ -82,29 +78,18 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     }
     let mut asyncness = None;
     while !input.peek(Token![fn]) {
-        let word = input
-            .call(Ident::parse_any)
-            .unwrap_or_else(|_| Ident::new("_", input.span()));
+        let word = input.call(Ident::parse_any).unwrap_or_else(|_| Ident::new("_", input.span()));
         match &*word.to_string() {
             "async" => asyncness = Some(word),
             "const" | "unsafe" | "safe" => {
-                errors.push(Error::new(
-                    word.span(),
-                    format!("`fn main` cannot be `{word}`; remove this word"),
-                ));
+                errors.push(Error::new(word.span(), format!("`fn main` cannot be `{word}`; remove this word")));
             }
             "extern" => {
                 input.parse::<Option<LitStr>>()?;
-                errors.push(Error::new(
-                    word.span(),
-                    "`fn main` is called by Rust itself; remove `extern`",
-                ));
+                errors.push(Error::new(word.span(), "`fn main` is called by Rust itself; remove `extern`"));
             }
             _ => {
-                return Err(Error::new(
-                    word.span(),
-                    "`#[daemon]` stands above `fn main`, and this is no function",
-                ));
+                return Err(Error::new(word.span(), "`#[daemon]` stands above `fn main`, and this is no function"));
             }
         }
     }
@@ -119,16 +104,10 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
         while !input.peek(token::Paren) {
             input.parse::<TokenTree>()?.to_tokens(&mut generics);
         }
-        errors.push(Error::new_spanned(
-            generics,
-            "`fn main` cannot be generic: nobody could choose; remove this",
-        ));
+        errors.push(Error::new_spanned(generics, "`fn main` cannot be generic: nobody could choose; remove this"));
     }
     let params = input.parse::<Group>()?;
-    let params = split(params.stream(), true)
-        .into_iter()
-        .filter_map(|(tokens, _)| param(tokens, errors))
-        .collect();
+    let params = split(params.stream(), true).into_iter().filter_map(|(tokens, _)| param(tokens, errors)).collect();
     let returns = until_body(input, |input| input.peek(Token![where]))?;
     let bounds = until_body(input, |_| false)?;
     if !bounds.is_empty() {
@@ -141,17 +120,7 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
         return Err(Error::new(input.span(), "`fn main` needs a body: `{ … }`"));
     }
     let body = input.parse()?;
-    Ok(Function {
-        inert,
-        macros,
-        visibility,
-        asyncness,
-        fn_token,
-        name,
-        params,
-        returns,
-        body,
-    })
+    Ok(Function { inert, macros, visibility, asyncness, fn_token, name, params, returns, body })
 }
 
 /// The tokens up to the body, which is the last one, or up to what `end` sees.
@@ -173,10 +142,7 @@ fn is_inert(attribute: &TokenStream) -> bool {
     let mut tokens = attribute.clone().into_iter();
     match (tokens.next(), tokens.next()) {
         (Some(TokenTree::Ident(name)), Some(TokenTree::Group(group))) if name == "cfg_attr" => {
-            split(group.stream(), true)
-                .into_iter()
-                .skip(1)
-                .all(|(tokens, _)| is_inert(&tokens.into_iter().collect()))
+            split(group.stream(), true).into_iter().skip(1).all(|(tokens, _)| is_inert(&tokens.into_iter().collect()))
         }
         (Some(TokenTree::Ident(name)), _) => INERT.iter().any(|inert| name == inert),
         _ => false,
@@ -185,14 +151,9 @@ fn is_inert(attribute: &TokenStream) -> bool {
 
 fn param(tokens: Vec<TokenTree>, errors: &mut Vec<Error>) -> Option<Param> {
     let all: TokenStream = tokens.iter().cloned().collect();
-    let attributes = 2 * tokens
-        .chunks_exact(2)
-        .take_while(|pair| is_punct(&pair[0], '#'))
-        .count();
+    let attributes = 2 * tokens.chunks_exact(2).take_while(|pair| is_punct(&pair[0], '#')).count();
     let (attributes, rest) = tokens.split_at(attributes);
-    let colon = (0..rest.len())
-        .find(|&at| is_single_colon(rest, at))
-        .unwrap_or(rest.len());
+    let colon = (0..rest.len()).find(|&at| is_single_colon(rest, at)).unwrap_or(rest.len());
     let (pattern, ty) = (&rest[..colon], rest.get(colon + 1..).unwrap_or_default());
     let words = if pattern.iter().any(|token| token.to_string() == "self") {
         "`fn main` is no method; remove `self`"

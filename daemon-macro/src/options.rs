@@ -90,41 +90,23 @@ pub(crate) mod rule {
 
 /// What other crates, daemon(3), python-daemon and systemd call an option, without `_` and in lower case.
 const FOREIGN: &[(&str, &str)] = &[
-    (
-        "chdir",
-        "workingdirectory workingdir workdir currentdir directory dir cwd wd rootdir nochdir cd",
-    ),
+    ("chdir", "workingdirectory workingdir workdir currentdir directory dir cwd wd rootdir nochdir cd"),
     ("umask", "filemode mode mask"),
     ("ignore_sigchld", "sigchld reap reapchildren nozombies"),
-    (
-        "pid_file",
-        "pid pidpath pidfilepath lock lockfile pidlockfile singleinstance",
-    ),
+    ("pid_file", "pid pidpath pidfilepath lock lockfile pidlockfile singleinstance"),
     ("stdin", "standardinput input"),
     ("stdout", "standardoutput output out outfile stdoutfile"),
-    (
-        "stderr",
-        "standarderror error err errfile stderrfile log logfile logpath noclose",
-    ),
+    ("stderr", "standarderror error err errfile stderrfile log logfile logpath noclose"),
     ("reopen_on_sighup", "reopen reload onreload execreload sighup logrotate"),
     ("user", "uid username owner setuid setuser runas"),
-    (
-        "group",
-        "gid groupname setgid setgroup supplementarygroups initgroups chownpidfile",
-    ),
+    ("group", "gid groupname setgid setgroup supplementarygroups initgroups chownpidfile"),
     ("chroot", "root rootdirectory chrootdirectory jail"),
     ("no_new_privileges", "nonewprivs"),
     ("no_core_dumps", "preventcore limitcore nocore coredumps"),
     ("keep_fds", "filespreserve preservefds keepfiles fds fd closefds"),
     ("keep_env", "env environment passenvironment preserveenv clearenv"),
-    (
-        "setup",
-        "init args privilegedaction before prefork execstartpre onstart",
-    ),
-    (
-        "foreground",
-        "detach detachprocess daemonize background fork nofork nodaemon type supervised",
-    ),
+    ("setup", "init args privilegedaction before prefork execstartpre onstart"),
+    ("foreground", "detach detachprocess daemonize background fork nofork nodaemon type supervised"),
     ("start_timeout", "timeout timeoutstartsec timeoutsec notifytimeout"),
     ("trace", "debug verbose"),
     ("crate", "krate runtime path"),
@@ -135,16 +117,8 @@ const UNIT: &str = "restart restartsec execstart execstop killmode killsignal af
                     watchdogsec nice limitnofile notifyaccess capabilityboundingset protectsystem privatetmp";
 
 /// What has no effect on a process that is not detached.
-const DETACHED_ONLY: &[&str] = &[
-    "trace",
-    "keep_fds",
-    "keep_env",
-    "stdin",
-    "stdout",
-    "stderr",
-    "reopen_on_sighup",
-    "start_timeout",
-];
+const DETACHED_ONLY: &[&str] =
+    &["trace", "keep_fds", "keep_env", "stdin", "stdout", "stderr", "reopen_on_sighup", "start_timeout"];
 
 /// An option as it was written.
 pub(crate) struct Given {
@@ -212,10 +186,7 @@ fn pieces(options: TokenStream, errors: &mut Vec<Error>) -> Vec<Vec<TokenTree>> 
             continue;
         }
         while let Some(next) = (1..piece.len()).find(|&at| begins_option(&piece, at)) {
-            errors.push(Error::new(
-                piece[next].span(),
-                format!("a comma is missing before `{}`", piece[next]),
-            ));
+            errors.push(Error::new(piece[next].span(), format!("a comma is missing before `{}`", piece[next])));
             let rest = piece.split_off(next);
             pieces.push(std::mem::replace(&mut piece, rest));
         }
@@ -232,9 +203,7 @@ fn begins_option(tokens: &[TokenTree], at: usize) -> bool {
     match &tokens[at + 1..] {
         [] => known && ended,
         [equals, rest @ ..] => {
-            let more = rest
-                .first()
-                .is_some_and(|next| is_punct(next, '=') || is_punct(next, '>'));
+            let more = rest.first().is_some_and(|next| is_punct(next, '=') || is_punct(next, '>'));
             known && is_punct(equals, '=') && !more && !is_punct(&tokens[at - 1], '.')
         }
     }
@@ -243,10 +212,7 @@ fn begins_option(tokens: &[TokenTree], at: usize) -> bool {
 /// One option. `None` if it cannot be told which.
 fn one(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
     let TokenTree::Ident(name) = &piece[0] else {
-        errors.push(Error::new(
-            piece[0].span(),
-            "here stands an option's name, without quotes: `umask = 0o022`",
-        ));
+        errors.push(Error::new(piece[0].span(), "here stands an option's name, without quotes: `umask = 0o022`"));
         return None;
     };
     let (row, wrong) = look_up(&name.unraw().to_string());
@@ -261,10 +227,7 @@ fn one(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
         }
         _ => {
             let words = format!("`{option}` takes {}: `{example}`", kind.noun());
-            errors.push(Error::new_spanned(
-                piece.iter().cloned().collect::<TokenStream>(),
-                words,
-            ));
+            errors.push(Error::new_spanned(piece.iter().cloned().collect::<TokenStream>(), words));
             Value::Wrong
         }
     };
@@ -277,12 +240,7 @@ fn one(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
             value = Value::Wrong;
         }
     }
-    Some(Given {
-        name: name.clone(),
-        option,
-        value,
-        kind,
-    })
+    Some(Given { name: name.clone(), option, value, kind })
 }
 
 /// The row of a name, and what is wrong with the name: the nearest of ours, or one that others use for the same.
@@ -290,39 +248,20 @@ fn look_up(name: &str) -> (Option<&'static Row>, Option<String>) {
     let ours = |wanted: &str| TABLE.iter().find(|row| row.0 == wanted);
     let plain = |name: &str| name.replace('_', "").to_lowercase();
     let wanted = plain(name);
-    let foreign = FOREIGN
-        .iter()
-        .find(|(_, names)| names.split_whitespace().any(|name| name == wanted));
+    let foreign = FOREIGN.iter().find(|(_, names)| names.split_whitespace().any(|name| name == wanted));
     let distance = |row: &&Row| distance(&plain(row.0), &wanted);
-    let nearest = TABLE
-        .iter()
-        .min_by_key(distance)
-        .filter(|row| distance(row) <= 1 + wanted.len() / 6);
+    let nearest = TABLE.iter().min_by_key(distance).filter(|row| distance(row) <= 1 + wanted.len() / 6);
     if let Some(row) = ours(name) {
         (Some(row), None)
     } else if let Some((option, _)) = foreign {
-        (
-            ours(option),
-            Some(format!("unknown option `{name}`; here it is called `{option}`")),
-        )
+        (ours(option), Some(format!("unknown option `{name}`; here it is called `{option}`")))
     } else if UNIT.split_whitespace().any(|name| name == wanted) {
-        (
-            None,
-            Some(format!(
-                "unknown option `{name}`; it is for systemd, and stands in the unit file"
-            )),
-        )
+        (None, Some(format!("unknown option `{name}`; it is for systemd, and stands in the unit file")))
     } else if let Some(row) = nearest {
-        (
-            Some(row),
-            Some(format!("unknown option `{name}`; did you mean `{}`?", row.0)),
-        )
+        (Some(row), Some(format!("unknown option `{name}`; did you mean `{}`?", row.0)))
     } else {
         let names: Vec<_> = TABLE.iter().map(|row| format!("`{}`", row.0)).collect();
-        (
-            None,
-            Some(format!("unknown option `{name}`; the options are {}", names.join(", "))),
-        )
+        (None, Some(format!("unknown option `{name}`; the options are {}", names.join(", "))))
     }
 }
 
@@ -368,15 +307,9 @@ fn check(option: &str, kind: Kind, value: &TokenStream, wrong: &mut dyn FnMut(To
                 broken(rule::UMASK);
             } else if decimal && digits.len() > 1 {
                 let octal = !digits.contains(['8', '9']);
-                let write = if octal && digits.len() < 4 {
-                    format!("; write `{option} = 0o{digits}`")
-                } else {
-                    String::new()
-                };
-                wrong(
-                    value.clone(),
-                    Some(format!("{option} is wanted in octal, and `{text}` is decimal{write}")),
-                );
+                let write =
+                    if octal && digits.len() < 4 { format!("; write `{option} = 0o{digits}`") } else { String::new() };
+                wrong(value.clone(), Some(format!("{option} is wanted in octal, and `{text}` is decimal{write}")));
             }
         }
         (Kind::Path | Kind::AbsolutePath | Kind::Id, Lit::Str(text)) => {
@@ -471,9 +404,7 @@ fn is_path(value: &TokenStream) -> bool {
 
 /// Options that make no sense together: said at the second one.
 fn contradictions(all: &[Given], errors: &mut Vec<Error>) {
-    let foreground = all
-        .iter()
-        .position(|given| given.option == "foreground" && given.is_on());
+    let foreground = all.iter().position(|given| given.option == "foreground" && given.is_on());
     for (at, given) in all.iter().enumerate().filter(|(_, given)| given.is_on()) {
         if given.option == "reopen_on_sighup" && !all.iter().any(|other| matches!(other.option, "stdout" | "stderr")) {
             let words = "`reopen_on_sighup` needs a log file: add `stderr = \"/var/log/app.log\"`, or `stdout`";
