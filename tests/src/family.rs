@@ -36,8 +36,7 @@ impl Family {
             .canonicalize()
             .expect("a folder for temporary files")
             .join(name);
-        fs::create_dir(&folder)
-            .unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
+        fs::create_dir(&folder).unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
         Family { folder }
     }
 
@@ -57,11 +56,7 @@ impl Family {
     }
 
     /// A shell command to launch, with `$0`, `$1` and so on from `words`.
-    pub fn shell<S: AsRef<OsStr>>(
-        &self,
-        command: &str,
-        words: impl IntoIterator<Item = S>,
-    ) -> Launch<'_> {
+    pub fn shell<S: AsRef<OsStr>>(&self, command: &str, words: impl IntoIterator<Item = S>) -> Launch<'_> {
         self.launch("sh").arg("-c").arg(command).args(words)
     }
 
@@ -81,9 +76,7 @@ impl Family {
         let mark = self.path(name);
         until(&format!("a process at {}", mark.display()), || {
             let pid = fs::read_link(&mark).ok()?.to_str()?.parse().ok()?;
-            Some(
-                Proc::of(pid).unwrap_or_else(|| panic!("process {pid} reached {name} and is dead")),
-            )
+            Some(Proc::of(pid).unwrap_or_else(|| panic!("process {pid} reached {name} and is dead")))
         })
     }
 
@@ -94,11 +87,9 @@ impl Family {
 
     /// The one process that is left once all others have gone: a daemon that makes no mark.
     pub fn only(&self) -> Proc {
-        until("a single process of the family", || {
-            match self.members()[..] {
-                [pid] => Proc::of(pid),
-                _ => None,
-            }
+        until("a single process of the family", || match self.members()[..] {
+            [pid] => Proc::of(pid),
+            _ => None,
         })
     }
 
@@ -127,8 +118,7 @@ impl Family {
 
     /// Whether somebody holds the lock of `path`.
     pub fn is_locked(path: &Path) -> bool {
-        let file = fs::File::open(path)
-            .unwrap_or_else(|error| panic!("cannot open {}: {error}", path.display()));
+        let file = fs::File::open(path).unwrap_or_else(|error| panic!("cannot open {}: {error}", path.display()));
         Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err()
     }
 }
@@ -145,11 +135,7 @@ impl Drop for Family {
         });
         let removed = fs::remove_dir_all(&self.folder);
         if !std::thread::panicking() {
-            assert!(
-                ended.is_some(),
-                "a process of {} does not die",
-                self.folder.display()
-            );
+            assert!(ended.is_some(), "a process of {} does not die", self.folder.display());
             removed.expect("the family's folder can be removed");
         }
     }

@@ -76,9 +76,7 @@ pub fn list(name: &str) -> Option<Vec<String>> {
 pub fn body(ready: Option<Ready>) -> Result {
     let mut words: Vec<String> = env::args().skip(1).collect();
     if words.is_empty() {
-        words = ["notify", "touch=body", "pause"]
-            .map(str::to_owned)
-            .to_vec();
+        words = ["notify", "touch=body", "pause"].map(str::to_owned).to_vec();
     }
     let mut ready = ready;
     for word in &words {
@@ -111,8 +109,5 @@ pub fn body(ready: Option<Ready>) -> Result {
 }
 
 fn path(name: &str) -> PathBuf {
-    FOLDER
-        .get()
-        .expect("the fixture was launched by a family")
-        .join(name)
+    FOLDER.get().expect("the fixture was launched by a family").join(name)
 }

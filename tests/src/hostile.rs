@@ -27,11 +27,7 @@ pub fn descriptors(last: RawFd) -> Condition {
 
 /// The descriptors are closed.
 pub fn closed(descriptors: &'static [RawFd]) -> Condition {
-    Box::new(move || {
-        descriptors
-            .iter()
-            .try_for_each(|descriptor| Ok(close(*descriptor)?))
-    })
+    Box::new(move || descriptors.iter().try_for_each(|descriptor| Ok(close(*descriptor)?)))
 }
 
 /// `file` is open as `descriptor`, and stays so over exec.
@@ -55,13 +51,7 @@ pub fn ignored(signals: &'static [Signal]) -> Condition {
 
 /// All signals are blocked.
 pub fn blocked() -> Condition {
-    Box::new(|| {
-        Ok(sigprocmask(
-            SigmaskHow::SIG_SETMASK,
-            Some(&SigSet::all()),
-            None,
-        )?)
-    })
+    Box::new(|| Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?))
 }
 
 /// The file mode creation mask.

@@ -117,6 +117,11 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// What it is launched in.
+    pub fn family(&self) -> &'a Family {
+        self.family
+    }
+
     /// What no method here does.
     pub fn command(&mut self) -> &mut Command {
         &mut self.command
@@ -154,8 +159,7 @@ impl Running<'_> {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.pid()), signal)
-            .expect("a child that was not waited for can be signalled");
+        kill(Pid::from_raw(self.pid()), signal).expect("a child that was not waited for can be signalled");
     }
 
     /// What it has written to its stdout up to now.
@@ -170,10 +174,7 @@ impl Running<'_> {
 
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
-        self.child
-            .try_wait()
-            .expect("the status of a child")
-            .is_some()
+        self.child.try_wait().expect("the status of a child").is_some()
     }
 
     /// Waits until it has ended and both streams are closed, by everyone who held them. Never hangs: after the deadline
@@ -203,12 +204,7 @@ impl Running<'_> {
     }
 
     fn fail(&mut self, how: &str) -> ! {
-        let left: Vec<_> = self
-            .family
-            .members()
-            .into_iter()
-            .filter_map(crate::Proc::of)
-            .collect();
+        let left: Vec<_> = self.family.members().into_iter().filter_map(crate::Proc::of).collect();
         let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -245,10 +241,7 @@ impl End {
     #[track_caller]
     pub fn assert_says(&self, parts: &[&str]) -> &Self {
         for part in parts {
-            assert!(
-                self.stderr.contains(part),
-                "{part:?} is not said: {self:#?}"
-            );
+            assert!(self.stderr.contains(part), "{part:?} is not said: {self:#?}");
         }
         self
     }

@@ -11,6 +11,8 @@ mod launch;
 mod proc;
 pub mod pty;
 mod raw;
+#[cfg(target_arch = "x86_64")]
+pub mod tracer;
 
 mod until;
 

@@ -57,9 +57,7 @@ pub struct Signals(u64);
 impl Signals {
     /// The numbers of its members.
     pub fn numbers(self) -> Vec<i32> {
-        (1..=64)
-            .filter(|number| self.0 >> (number - 1) & 1 == 1)
-            .collect()
+        (1..=64).filter(|number| self.0 >> (number - 1) & 1 == 1).collect()
     }
 }
 
@@ -108,9 +106,7 @@ impl Proc {
             capabilities: status
                 .iter()
                 .filter(|(name, _)| name.starts_with("Cap"))
-                .filter_map(|(name, set)| {
-                    Some((name.to_string(), u64::from_str_radix(set, 16).ok()?))
-                })
+                .filter_map(|(name, set)| Some((name.to_string(), u64::from_str_radix(set, 16).ok()?)))
                 .collect(),
             no_new_privileges: *status.get("NoNewPrivs")? == "1",
             cwd: fs::read_link(at.join("cwd")).ok()?,
@@ -129,10 +125,7 @@ impl Proc {
     /// The environment that `pid` was started with: what it set or unset later is not seen.
     pub fn environ(pid: i32) -> Vec<Vec<u8>> {
         let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environ
-            .split(|byte| *byte == 0)
-            .map(<[u8]>::to_vec)
-            .collect()
+        environ.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
     }
 
     /// Whether an orphan of the process that runs this comes to `pid`: whether that is one of its ancestors.
@@ -164,10 +157,7 @@ fn descriptors(folder: &Path) -> Option<BTreeMap<i32, PathBuf>> {
                 let entry = entry.ok()?;
                 let target = fs::read_link(entry.path()).ok()?;
                 Some((
-                    std::str::from_utf8(entry.file_name().as_bytes())
-                        .ok()?
-                        .parse()
-                        .ok()?,
+                    std::str::from_utf8(entry.file_name().as_bytes()).ok()?.parse().ok()?,
                     target,
                 ))
             })

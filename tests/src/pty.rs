@@ -24,9 +24,8 @@ impl Pty {
     /// A terminal that nobody sits at yet.
     pub fn open() -> Pty {
         // Not openpty, which has no O_CLOEXEC: what another test starts meanwhile would keep the terminal open.
-        let master =
-            posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
-                .expect("a pseudo-terminal");
+        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+            .expect("a pseudo-terminal");
         grantpt(&master).expect("grantpt");
         unlockpt(&master).expect("unlockpt");
         let path = PathBuf::from(ptsname_r(&master).expect("a pseudo-terminal has a name"));
@@ -55,26 +54,21 @@ impl Pty {
 
     /// Presses keys.
     pub fn press(&mut self, keys: &str) {
-        self.master
-            .write_all(keys.as_bytes())
-            .expect("the terminal takes keys");
+        self.master.write_all(keys.as_bytes()).expect("the terminal takes keys");
     }
 
     /// Waits until `text` can be read on it, and returns all that can.
     pub fn until(&mut self, text: &str) -> String {
-        until(
-            &format!("{text:?} on terminal {}", self.master.as_raw_fd()),
-            || {
-                let mut some = [0; 4096];
-                match self.master.read(&mut some) {
-                    Ok(count) => self.seen.extend_from_slice(&some[..count]),
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    Err(error) => panic!("cannot read the terminal: {error}"),
-                }
-                let seen = String::from_utf8_lossy(&self.seen).replace("\r\n", "\n");
-                seen.contains(text).then_some(seen)
-            },
-        )
+        until(&format!("{text:?} on terminal {}", self.master.as_raw_fd()), || {
+            let mut some = [0; 4096];
+            match self.master.read(&mut some) {
+                Ok(count) => self.seen.extend_from_slice(&some[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => panic!("cannot read the terminal: {error}"),
+            }
+            let seen = String::from_utf8_lossy(&self.seen).replace("\r\n", "\n");
+            seen.contains(text).then_some(seen)
+        })
     }
 
     /// Closes it, as a terminal window is closed.

@@ -9,10 +9,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{ForkResult, fork};
 
 /// Runs `condition` in the child, between fork and exec.
-pub(crate) fn before_exec(
-    command: &mut Command,
-    condition: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
-) {
+pub(crate) fn before_exec(command: &mut Command, condition: impl FnMut() -> io::Result<()> + Send + Sync + 'static) {
     // SAFETY: the conditions of `hostile` make system calls, and take no lock that a thread could hold at the fork.
     unsafe { command.pre_exec(condition) };
 }
