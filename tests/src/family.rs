@@ -27,15 +27,8 @@ impl Family {
     #[expect(clippy::new_without_default, reason = "it makes a folder")]
     pub fn new() -> Family {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "daemon-test-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        let folder = std::env::temp_dir()
-            .canonicalize()
-            .expect("a folder for temporary files")
-            .join(name);
+        let name = format!("daemon-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().canonicalize().expect("a folder for temporary files").join(name);
         fs::create_dir(&folder).unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
         Family { folder }
     }
@@ -64,11 +57,7 @@ impl Family {
     pub fn members(&self) -> Vec<i32> {
         let tag = [TAG.as_bytes(), b"=", self.folder.as_os_str().as_bytes()].concat();
         let tagged = |pid: &i32| Proc::environ(*pid).contains(&tag);
-        processes()
-            .into_iter()
-            .filter(tagged)
-            .filter(|pid| Proc::lives(*pid))
-            .collect()
+        processes().into_iter().filter(tagged).filter(|pid| Proc::lives(*pid)).collect()
     }
 
     /// The process that reached `touch=name` in its body, see [`fixture`](crate::fixture).
@@ -108,12 +97,7 @@ impl Family {
     /// Fails if a process stays, or `pid_file` does, or its lock.
     pub fn assert_nothing_left(&self, pid_file: &Path) {
         self.assert_gone();
-        assert!(
-            !pid_file.exists(),
-            "{} is left, with {:?}",
-            pid_file.display(),
-            fs::read_to_string(pid_file)
-        );
+        assert!(!pid_file.exists(), "{} is left, with {:?}", pid_file.display(), fs::read_to_string(pid_file));
     }
 
     /// Whether somebody holds the lock of `path`.

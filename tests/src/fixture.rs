@@ -3,7 +3,7 @@
 //! The environment variable `DAEMON_CHDIR` is the option `chdir`, and so on. The arguments are words, done in turn:
 //! `notify`, `print=text`, `eprint=text`, `touch=name` (marks in the family's folder that it came here), `wait=name`
 //! (until that mark is there), `error=text` and `ok` (main returns), `exit=3`, `panic=text`, `signal=9`, `abort`,
-//! `exec=program`, `fork` (a child that holds all descriptors and stays), `child` (one that ends and is not waited for),
+//! `ignore=15` (a signal), `exec=program`, `fork` (a child that holds all descriptors and stays), `child` (one that ends and is not waited for),
 //! `thread`, `mark` (a system call that a tracer knows), `pause` (until it is killed). Without arguments:
 //! `notify touch=body pause`.
 
@@ -17,7 +17,7 @@ use std::time::Duration;
 use std::{env, fs, process, thread};
 
 use daemon_runtime::Ready;
-use nix::sys::signal::{Signal, raise};
+use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getsid, pause};
 
 use crate::{TAG, raw, until};
@@ -34,11 +34,18 @@ pub const MAIN: i32 = i32::MAX - 2;
 /// Read in the launcher: the daemon's environment may be another one.
 static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
-/// To be called before anything else in main. It tells a tracer so.
+/// To be called before anything else in main. It tells a tracer so. `DAEMON_THREAD` asks for a thread before the start,
+/// `DAEMON_PRINT` for text that stays in stdout's buffer.
 pub fn begin() {
     let _ = getsid(Some(Pid::from_raw(MAIN)));
     if let Some(folder) = env::var_os(TAG) {
         FOLDER.get_or_init(|| folder.into());
+    }
+    if flag("thread") {
+        thread::spawn(pause);
+    }
+    if let Some(text) = text("print") {
+        print!("{text}");
     }
 }
 
@@ -92,7 +99,8 @@ pub fn body(ready: Option<Ready>) -> Result {
             "ok" => return Ok(()),
             "exit" => process::exit(value.parse()?),
             "panic" => panic!("{value}"),
-            "signal" => raise(Signal::try_from(value.parse::<i32>()?)?)?,
+            "signal" => raw::raise(value.parse()?)?,
+            "ignore" => raw::ignore(Signal::try_from(value.parse::<i32>()?)?)?,
             "abort" => process::abort(),
             "exec" => return Err(Command::new(value).exec().into()),
             "fork" => raw::fork_holder()?,

@@ -36,11 +36,7 @@ pub fn open(descriptor: RawFd, file: PathBuf) -> Condition {
         let _ = close(descriptor);
         let file = File::open(&file)?;
         let got = fcntl(&file, FcntlArg::F_DUPFD(descriptor))?;
-        if got == descriptor {
-            Ok(())
-        } else {
-            Err(io::Error::other(format!("{got} instead of {descriptor}")))
-        }
+        if got == descriptor { Ok(()) } else { Err(io::Error::other(format!("{got} instead of {descriptor}"))) }
     })
 }
 
@@ -74,10 +70,7 @@ pub fn deleted_folder(folder: PathBuf) -> Condition {
 /// As many descriptors are allowed as the kernel, or the user's hard limit, lets through.
 pub fn most_descriptors() -> Condition {
     Box::new(|| {
-        let most = fs::read_to_string("/proc/sys/fs/nr_open")?
-            .trim()
-            .parse()
-            .map_err(io::Error::other)?;
+        let most = fs::read_to_string("/proc/sys/fs/nr_open")?.trim().parse().map_err(io::Error::other)?;
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         setrlimit(Resource::RLIMIT_NOFILE, most, most)
             .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, hard, hard))

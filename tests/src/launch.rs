@@ -53,19 +53,10 @@ impl<'a> Launch<'a> {
         let mut command = Command::new(program);
         command.env(TAG, family.folder());
         // What the test itself runs under is not the program's business.
-        for name in [
-            "NOTIFY_SOCKET",
-            "LISTEN_PID",
-            "LISTEN_FDS",
-            "INVOCATION_ID",
-            "SYSTEMD_EXEC_PID",
-        ] {
+        for name in ["NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "INVOCATION_ID", "SYSTEMD_EXEC_PID"] {
             command.env_remove(name);
         }
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Launch { family, command }
     }
 
@@ -130,19 +121,10 @@ impl<'a> Launch<'a> {
     /// Starts it.
     pub fn start(mut self) -> Running<'a> {
         let started = Instant::now();
-        let mut child = self
-            .command
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot run {:?}: {error}", self.command));
+        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("cannot run {:?}: {error}", self.command));
         let stdout = Stream::of(child.stdout.take());
         let stderr = Stream::of(child.stderr.take());
-        Running {
-            family: self.family,
-            child,
-            stdout,
-            stderr,
-            started,
-        }
+        Running { family: self.family, child, stdout, stderr, started }
     }
 
     /// Starts it and waits until it has ended.
@@ -187,20 +169,10 @@ impl Running<'_> {
         let Some((status, took)) = ended else {
             self.fail("has not ended");
         };
-        if within(DEADLINE, || {
-            (self.stdout.is_closed() && self.stderr.is_closed()).then_some(())
-        })
-        .is_none()
-        {
+        if within(DEADLINE, || (self.stdout.is_closed() && self.stderr.is_closed()).then_some(())).is_none() {
             self.fail("has ended, but somebody still holds its stdout or stderr");
         }
-        End {
-            status,
-            stdout: self.stdout.text(),
-            stderr: self.stderr.text(),
-            took,
-            pid: self.child.id() as i32,
-        }
+        End { status, stdout: self.stdout.text(), stderr: self.stderr.text(), took, pid: self.child.id() as i32 }
     }
 
     fn fail(&mut self, how: &str) -> ! {
@@ -208,10 +180,7 @@ impl Running<'_> {
         let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
         let _ = self.child.kill();
         let _ = self.child.wait();
-        panic!(
-            "{} {how} after {DEADLINE:?}\nstdout: {stdout}\nstderr: {stderr}\nleft: {left:#?}",
-            self.child.id()
-        );
+        panic!("{} {how} after {DEADLINE:?}\nstdout: {stdout}\nstderr: {stderr}\nleft: {left:#?}", self.child.id());
     }
 }
 

@@ -4,6 +4,7 @@
 //! by a variable in its environment, so that nothing can hide by leaving its parent, its session or its group, and all
 //! of it is killed when the test ends, however it ends.
 
+mod expected;
 mod family;
 pub mod fixture;
 pub mod hostile;
@@ -16,6 +17,7 @@ pub mod tracer;
 
 mod until;
 
+pub use expected::Expected;
 pub use family::{Family, TAG};
 pub use launch::{End, Launch, Running};
 pub use proc::{Proc, Signals, processes};

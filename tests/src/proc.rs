@@ -73,17 +73,10 @@ impl Proc {
             return None;
         }
         let status = fs::read_to_string(at.join("status")).ok()?;
-        let status: BTreeMap<&str, &str> = status
-            .lines()
-            .filter_map(|line| line.split_once(':'))
-            .map(|(name, value)| (name, value.trim()))
-            .collect();
+        let status: BTreeMap<&str, &str> =
+            status.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim())).collect();
         let numbers = |name| -> Option<Vec<u32>> {
-            status
-                .get(name)?
-                .split_whitespace()
-                .map(|number| number.parse().ok())
-                .collect()
+            status.get(name)?.split_whitespace().map(|number| number.parse().ok()).collect()
         };
         let set = |name| u64::from_str_radix(status.get(name)?, 16).ok();
         Some(Proc {
@@ -118,8 +111,16 @@ impl Proc {
     /// Whether `pid` lives; cheaper than [`Proc::of`].
     pub fn lives(pid: i32) -> bool {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ")
-            .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    }
+
+    /// How many children of `pid` are dead and not waited for.
+    pub fn zombies(pid: i32) -> usize {
+        let is_one = |child: &i32| {
+            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(&format!("Z {pid} ")))
+        };
+        processes().iter().filter(|child| is_one(child)).count()
     }
 
     /// The environment that `pid` was started with: what it set or unset later is not seen.
@@ -144,9 +145,7 @@ impl Proc {
 /// The ids of all processes, zombies too.
 pub fn processes() -> Vec<i32> {
     let folder = fs::read_dir("/proc").expect("/proc is mounted");
-    folder
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect()
+    folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
 fn descriptors(folder: &Path) -> Option<BTreeMap<i32, PathBuf>> {
@@ -156,10 +155,7 @@ fn descriptors(folder: &Path) -> Option<BTreeMap<i32, PathBuf>> {
             .filter_map(|entry| {
                 let entry = entry.ok()?;
                 let target = fs::read_link(entry.path()).ok()?;
-                Some((
-                    std::str::from_utf8(entry.file_name().as_bytes()).ok()?.parse().ok()?,
-                    target,
-                ))
+                Some((std::str::from_utf8(entry.file_name().as_bytes()).ok()?.parse().ok()?, target))
             })
             .collect(),
     )

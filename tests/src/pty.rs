@@ -29,27 +29,14 @@ impl Pty {
         grantpt(&master).expect("grantpt");
         unlockpt(&master).expect("unlockpt");
         let path = PathBuf::from(ptsname_r(&master).expect("a pseudo-terminal has a name"));
-        let slave = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(OFlag::O_NOCTTY.bits())
-            .open(&path);
-        Pty {
-            master,
-            slave: slave.expect("the other end of the terminal"),
-            path,
-            seen: Vec::new(),
-        }
+        let slave = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(&path);
+        Pty { master, slave: slave.expect("the other end of the terminal"), path, seen: Vec::new() }
     }
 
     /// The launch at this terminal: its controlling terminal, and all three streams.
     pub fn launch<'a>(&self, launch: Launch<'a>) -> Launch<'a> {
         let end = || self.slave.try_clone().expect("a descriptor");
-        launch
-            .stdin(end())
-            .stdout(end())
-            .stderr(end())
-            .under(hostile::terminal(self.path.clone()))
+        launch.stdin(end()).stdout(end()).stderr(end()).under(hostile::terminal(self.path.clone()))
     }
 
     /// Presses keys.

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use nix::errno::Errno;
+use nix::libc;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{ForkResult, fork};
 
@@ -18,6 +20,13 @@ pub(crate) fn before_exec(command: &mut Command, condition: impl FnMut() -> io::
 pub(crate) fn ignore(number: Signal) -> io::Result<()> {
     // SAFETY: no handler is installed, and none that somebody relies on is removed.
     unsafe { signal(number, SigHandler::SigIgn) }?;
+    Ok(())
+}
+
+/// Sends a signal to this process; one without a name too.
+pub(crate) fn raise(number: i32) -> io::Result<()> {
+    // SAFETY: the number is checked by the call.
+    Errno::result(unsafe { libc::raise(number) })?;
     Ok(())
 }
 

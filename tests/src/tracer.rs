@@ -98,6 +98,7 @@ pub fn trace(
     // A file, which nobody has to empty.
     let stderr = launch.family().path("stderr");
     let mut launch = launch.stderr(File::create(&stderr).expect("a file for stderr"));
+    #[expect(clippy::zombie_processes, reason = "the tracer waits for all that it traces")]
     let child = launch.command().spawn().expect("the fixture can be started");
     let launcher = Pid::from_raw(child.id() as i32);
     let alive = Arc::new(Mutex::new(BTreeSet::from([launcher])));
@@ -115,12 +116,7 @@ pub fn trace(
         hung
     });
 
-    let mut tracer = Tracer {
-        alive,
-        record: Record::default(),
-        tracees: BTreeMap::new(),
-        early: BTreeSet::new(),
-    };
+    let mut tracer = Tracer { alive, record: Record::default(), tracees: BTreeMap::new(), early: BTreeSet::new() };
     tracer.add(launcher, Role::Launcher);
     let mut faulted = false;
     tracer.run(&mut |call| {
@@ -145,11 +141,7 @@ pub fn trace(
         if record.body && record.pids.get(&Role::Daemon) == Some(&pid.as_raw()) {
             continue;
         }
-        let role = record
-            .pids
-            .iter()
-            .find(|(_, of)| **of == pid.as_raw())
-            .map_or(Role::Other, |(role, _)| *role);
+        let role = record.pids.iter().find(|(_, of)| **of == pid.as_raw()).map_or(Role::Other, |(role, _)| *role);
         record.hung.push(format!("{role:?} in {place}"));
     }
     record.stderr = fs::read_to_string(stderr).expect("what was written to stderr");
@@ -177,16 +169,7 @@ struct Tracee {
 impl Tracer {
     fn add(&mut self, pid: Pid, role: Role) {
         let counts = role != Role::Launcher;
-        self.tracees.insert(
-            pid,
-            Tracee {
-                role,
-                counts,
-                nth: 0,
-                inside: None,
-                held: false,
-            },
-        );
+        self.tracees.insert(pid, Tracee { role, counts, nth: 0, inside: None, held: false });
         self.record.pids.insert(role, pid.as_raw());
         self.alive.lock().expect("no panic").insert(pid);
     }
@@ -226,17 +209,12 @@ impl Tracer {
     fn stopped(&mut self, pid: Pid, status: WaitStatus, fault: &mut dyn FnMut(&Call) -> Option<Fault>) {
         let mut signal = None;
         match status {
-            WaitStatus::PtraceSyscall(_) => {
-                if self.at_call(pid, fault).is_none() {
-                    return;
-                }
-            }
+            WaitStatus::PtraceSyscall(_) => match self.at_call(pid, fault) {
+                Some(()) => {}
+                None => return,
+            },
             WaitStatus::PtraceEvent(_, _, event) => {
-                let forked = [
-                    Event::PTRACE_EVENT_FORK,
-                    Event::PTRACE_EVENT_VFORK,
-                    Event::PTRACE_EVENT_CLONE,
-                ];
+                let forked = [Event::PTRACE_EVENT_FORK, Event::PTRACE_EVENT_VFORK, Event::PTRACE_EVENT_CLONE];
                 if forked.iter().any(|fork| *fork as i32 == event)
                     && let Ok(child) = ptrace::getevent(pid)
                 {
@@ -266,11 +244,7 @@ impl Tracer {
             Role::Leader => Role::Daemon,
             Role::Daemon | Role::Other => Role::Other,
         };
-        let role = if self.record.pids.contains_key(&role) {
-            Role::Other
-        } else {
-            role
-        };
+        let role = if self.record.pids.contains_key(&role) { Role::Other } else { role };
         self.add(child, role);
         if self.early.remove(&child) {
             let _ = ptrace::syscall(child, None);
@@ -302,14 +276,7 @@ impl Tracer {
             role: tracee.role,
             nth: tracee.nth,
             number: registers.orig_rax as i64,
-            arguments: [
-                registers.rdi,
-                registers.rsi,
-                registers.rdx,
-                registers.r10,
-                registers.r8,
-                registers.r9,
-            ],
+            arguments: [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9],
             result: None,
         };
         tracee.inside = Some((None, None));
@@ -335,10 +302,7 @@ impl Tracer {
             registers.orig_rax = u64::MAX;
             let _ = ptrace::setregs(pid, registers);
         }
-        tracee.inside = Some((
-            Some(self.record.calls.len()),
-            then.filter(|then| !matches!(then, Fault::Kill(_))),
-        ));
+        tracee.inside = Some((Some(self.record.calls.len()), then.filter(|then| !matches!(then, Fault::Kill(_)))));
         self.record.calls.push(call);
         if let Some(Fault::Kill(victim)) = then {
             self.kill(victim);
@@ -348,12 +312,7 @@ impl Tracer {
 
     /// Kills it and waits until it is dead, so that the others meet its death, and not its dying.
     fn kill(&mut self, victim: Role) {
-        let Some(pid) = self
-            .tracees
-            .iter()
-            .find(|(_, tracee)| tracee.role == victim)
-            .map(|(pid, _)| *pid)
-        else {
+        let Some(pid) = self.tracees.iter().find(|(_, tracee)| tracee.role == victim).map(|(pid, _)| *pid) else {
             return;
         };
         let _ = kill(pid, Signal::SIGKILL);

@@ -3,7 +3,6 @@
 #![cfg(target_arch = "x86_64")]
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -13,7 +12,7 @@ use std::thread;
 use nix::errno::Errno;
 use nix::sys::wait::WaitStatus;
 use tests::tracer::{Call, Fault, Record, Role, trace};
-use tests::{Family, Launch, Proc, hostile};
+use tests::{Expected, Family, Launch, Proc, hostile};
 
 /// A daemon to launch, and what it must be like.
 #[derive(Clone, Copy)]
@@ -39,13 +38,7 @@ const READY: Scene = Scene {
     name: "with Ready, log files",
     program: env!("CARGO_BIN_EXE_ready"),
     arguments: &["notify", "mark", "pause"],
-    options: &[
-        ("umask", "0o27"),
-        ("stdin", "in"),
-        ("stdout", "out"),
-        ("stderr", "err"),
-        ("ignore_sigchld", ""),
-    ],
+    options: &[("umask", "0o27"), ("stdin", "in"), ("stdout", "out"), ("stderr", "err"), ("ignore_sigchld", "")],
     umask: 0o027,
     ignored: &[13, 17],
 };
@@ -85,10 +78,7 @@ struct Job {
 impl Scene {
     fn launch<'a>(&self, family: &'a Family) -> Launch<'a> {
         std::fs::write(family.path("in"), "").expect("a file in the folder");
-        let mut launch = family
-            .launch(self.program)
-            .args(self.arguments)
-            .env("DAEMON_START_TIMEOUT", "6000");
+        let mut launch = family.launch(self.program).args(self.arguments).env("DAEMON_START_TIMEOUT", "6000");
         for (name, value) in self.options {
             let name_of = format!("DAEMON_{}", name.to_uppercase());
             launch = match FILES.contains(name) {
@@ -101,47 +91,32 @@ impl Scene {
     }
 
     fn option(&self, name: &str, family: &Family) -> Option<PathBuf> {
-        self.options
-            .iter()
-            .find(|(option, _)| *option == name)
-            .map(|(_, value)| family.path(value))
+        self.options.iter().find(|(option, _)| *option == name).map(|(_, value)| family.path(value))
     }
 
     /// What is wrong with the daemon that stands at its body's mark.
     fn wrong(&self, family: &Family, record: &Record) -> Vec<String> {
-        let mut wrong = Vec::new();
-        let mut check = |what: &str, is: &dyn fmt::Debug, wanted: &dyn fmt::Debug| {
-            let (is, wanted) = (format!("{is:?}"), format!("{wanted:?}"));
-            if is != wanted {
-                wrong.push(format!("{what} is {is} and not {wanted}"));
-            }
-        };
         let pid = record.pids[&Role::Daemon];
         let Some(daemon) = Proc::of(pid) else {
             return vec!["the daemon is dead".into()];
         };
-        let leader = record.pids[&Role::Leader];
-        check("its parent a reaper", &Proc::is_reaper(daemon.ppid), &true);
-        check("its group", &daemon.pgid, &leader);
-        check("its session", &daemon.sid, &leader);
-        check("its terminal", &daemon.tty, &0);
-        check("its threads", &daemon.threads, &1);
-        check("its umask", &daemon.umask, &self.umask);
-        check("its folder", &daemon.cwd, &"/");
-        check("its ignored signals", &daemon.ignored.numbers(), &self.ignored);
-        check("its blocked signals", &daemon.blocked.numbers(), &[0; 0]);
-        let null = || PathBuf::from("/dev/null");
+        let mut expected = Expected { umask: self.umask, ignored: self.ignored.to_vec(), ..Expected::default() };
+        for (stream, name) in expected.streams.iter_mut().zip(["stdin", "stdout", "stderr"]) {
+            if let Some(file) = self.option(name, family) {
+                *stream = file;
+            }
+        }
         let pid_file = self.option("pid_file", family);
-        let streams = ["stdin", "stdout", "stderr"].map(|name| self.option(name, family).unwrap_or_else(null));
-        let wanted: Vec<_> = streams.into_iter().chain(pid_file.clone()).collect();
-        check("what it has open", &daemon.fds.values().collect::<Vec<_>>(), &wanted);
+        expected.others.extend(pid_file.clone());
+        let mut wrong = expected.differences(&daemon);
+        if daemon.sid != record.pids[&Role::Leader] {
+            wrong.push("its session is not the first child's".into());
+        }
         if let Some(path) = pid_file {
-            check(
-                "its pid file",
-                &std::fs::read_to_string(&path).unwrap_or_default(),
-                &format!("{pid}\n"),
-            );
-            check("its pid file's lock", &Family::is_locked(&path), &true);
+            let holds = std::fs::read_to_string(&path).unwrap_or_default();
+            if holds != format!("{pid}\n") || !Family::is_locked(&path) {
+                wrong.push(format!("the pid file holds {holds:?}, or is not locked"));
+            }
         }
         wrong
     }
@@ -154,18 +129,13 @@ impl Scene {
             let here = call.role == job.role && call.nth == job.nth;
             here.then(|| job.fault(call)).flatten()
         };
-        let record = trace(self.launch(&family), fault, |record| {
-            wrong = self.wrong(&family, record)
-        });
+        let record = trace(self.launch(&family), fault, |record| wrong = self.wrong(&family, record));
         let Some(hit) = &record.hit else {
             return Ok(None);
         };
         let report = |what: &str| {
             let ends = &record.ends;
-            Err(format!(
-                "{}: {job:?} at {hit}: {what}\n    stderr {:?}, {ends:?}",
-                self.name, record.stderr
-            ))
+            Err(format!("{}: {job:?} at {hit}: {what}\n    stderr {:?}, {ends:?}", self.name, record.stderr))
         };
         if !record.hung.is_empty() {
             return report(&format!("hangs: {:?}", record.hung));
@@ -175,11 +145,7 @@ impl Scene {
         }
         // Go is the last message that the launcher sends.
         let before = &record.calls[..record.hit_at.expect("it was hit")];
-        let committed = before
-            .iter()
-            .filter(|call| call.role == Role::Launcher && sends(call))
-            .count()
-            >= goes;
+        let committed = before.iter().filter(|call| call.role == Role::Launcher && sends(call)).count() >= goes;
         match (record.code(), record.body) {
             (Some(0), true) => Ok(Some(Outcome::Started)),
             (Some(0), false) if job.kind == Kind::Kill(Role::Daemon) && committed => Ok(Some(Outcome::DiedLater)),
@@ -212,9 +178,7 @@ impl Job {
         match self.kind {
             Kind::Errno => call.failure(),
             // Where no manual page lists it, it is an error like others.
-            Kind::Eintr => call
-                .interruption()
-                .or(call.failure().map(|_| Fault::Fail(Errno::EINTR))),
+            Kind::Eintr => call.interruption().or(call.failure().map(|_| Fault::Fail(Errno::EINTR))),
             Kind::Kill(role) => Some(Fault::Kill(role)),
         }
     }
@@ -232,15 +196,8 @@ fn sends(call: &Call) -> bool {
 fn sweep(scene: Scene) {
     let family = Family::new();
     let mut wrong = Vec::new();
-    let clean = trace(
-        scene.launch(&family),
-        |_| None,
-        |record| wrong = scene.wrong(&family, record),
-    );
-    assert!(
-        wrong.is_empty() && clean.body && clean.code() == Some(0),
-        "{wrong:?} {clean:#?}"
-    );
+    let clean = trace(scene.launch(&family), |_| None, |record| wrong = scene.wrong(&family, record));
+    assert!(wrong.is_empty() && clean.body && clean.code() == Some(0), "{wrong:?} {clean:#?}");
     drop(family);
     let goes = clean.of(Role::Launcher).filter(|call| sends(call)).count();
 
@@ -248,13 +205,7 @@ fn sweep(scene: Scene) {
     let kinds = kinds.chain([Role::Launcher, Role::Leader, Role::Daemon].map(Kind::Kill));
     let place = |call: &Call| (call.role, call.nth);
     let jobs: Vec<Job> = kinds
-        .flat_map(|kind| {
-            clean
-                .calls
-                .iter()
-                .map(place)
-                .map(move |(role, nth)| Job { kind, role, nth })
-        })
+        .flat_map(|kind| clean.calls.iter().map(place).map(move |(role, nth)| Job { kind, role, nth }))
         .filter(|job| job.role != Role::Other)
         .collect();
     let next = AtomicUsize::new(0);
@@ -279,24 +230,14 @@ fn sweep(scene: Scene) {
     let mut tell = std::io::stderr().lock();
     let count = |role| clean.of(role).count();
     let (launcher, leader, daemon) = (count(Role::Launcher), count(Role::Leader), count(Role::Daemon));
-    let _ = writeln!(
-        tell,
-        "{}: {launcher} + {leader} + {daemon} system calls, {} launches",
-        scene.name,
-        jobs.len()
-    );
+    let _ = writeln!(tell, "{}: {launcher} + {leader} + {daemon} system calls, {} launches", scene.name, jobs.len());
     for ((kind, outcome), count) in &*tally.lock().expect("no panic") {
         // None: the call cannot fail, or timing let the process go another way.
         let outcome = outcome.map_or("no fault".into(), |outcome| format!("{outcome:?}"));
         let _ = writeln!(tell, "  {kind:?}: {count} {outcome}");
     }
     let failures = failures.into_inner().expect("no panic");
-    assert!(
-        failures.is_empty(),
-        "{} exceptions:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
+    assert!(failures.is_empty(), "{} exceptions:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]
@@ -315,18 +256,11 @@ fn the_sweep_can_fail() {
     let family = Family::new();
     let record = trace(PLAIN.launch(&family), |_| None, |_| ());
     assert_eq!(record.code(), Some(0));
-    assert!(
-        matches!(record.ends[&Role::Leader], WaitStatus::Exited(_, 0)),
-        "{record:#?}"
-    );
+    assert!(matches!(record.ends[&Role::Leader], WaitStatus::Exited(_, 0)), "{record:#?}");
     let mut other = PLAIN;
     other.umask = 0;
     other.ignored = &[];
     let mut wrong = Vec::new();
-    trace(
-        PLAIN.launch(&family),
-        |_| None,
-        |record| wrong = other.wrong(&family, record),
-    );
+    trace(PLAIN.launch(&family), |_| None, |record| wrong = other.wrong(&family, record));
     assert_eq!(wrong.len(), 2, "{wrong:?}");
 }

@@ -51,11 +51,7 @@ impl Call {
     /// Its interruption by a signal, if its manual page lists EINTR.
     pub fn interruption(&self) -> Option<Fault> {
         // An interrupted close has closed, on Linux.
-        let fault = if self.number == SYS_close {
-            Fault::FailAfter
-        } else {
-            Fault::Fail
-        };
+        let fault = if self.number == SYS_close { Fault::FailAfter } else { Fault::Fail };
         row(self.number).filter(|row| row.3).map(|_| fault(Errno::EINTR))
     }
 }
@@ -63,13 +59,7 @@ impl Call {
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [first, second, third, ..] = self.arguments;
-        write!(
-            f,
-            "{:?} call {}, {}({first:#x}, {second:#x}, {third:#x})",
-            self.role,
-            self.nth,
-            self.name()
-        )
+        write!(f, "{:?} call {}, {}({first:#x}, {second:#x}, {third:#x})", self.role, self.nth, self.name())
     }
 }
 
