@@ -86,7 +86,7 @@ fn streams_switch_when_ready() {
 
 /// The exit code for a daemon that is not ready in time.
 fn assert_timed_out(end: &End, family: &Family) {
-    end.assert_code(75).assert_one_line().assert_says(&["0.3", "start_timeout"]);
+    end.assert_code(75).assert_one_line().assert_says(&["300ms", "start_timeout"]);
     family.assert_gone();
 }
 

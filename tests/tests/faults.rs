@@ -197,7 +197,8 @@ fn sweep(scene: Scene) {
     let family = Family::new();
     let mut wrong = Vec::new();
     let clean = trace(scene.launch(&family), |_| None, |record| wrong = scene.wrong(&family, record));
-    assert!(wrong.is_empty() && clean.body && clean.code() == Some(0), "{wrong:?} {clean:#?}");
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert!(clean.body && clean.code() == Some(0), "{clean:#?}");
     drop(family);
     let goes = clean.of(Role::Launcher).filter(|call| sends(call)).count();
 
