@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
-use std::{env, fs, process, thread};
+use std::{env, fs, io, process, thread};
 
 use daemon_runtime::Ready;
 use nix::sys::signal::Signal;
@@ -79,6 +79,17 @@ pub fn list(name: &str) -> Option<Vec<String>> {
     Some(text(name)?.split(',').map(str::to_owned).collect())
 }
 
+/// The option `keep_fds`, numbers with commas between them.
+pub fn keep_fds() -> Option<Vec<i32>> {
+    let numbers = list("keep_fds")?;
+    Some(numbers.iter().map(|number| number.parse().expect("a number")).collect())
+}
+
+/// Marks in the family's folder that this process came to `name`.
+pub fn touch(name: &str) -> io::Result<()> {
+    symlink(process::id().to_string(), path(name))
+}
+
 /// Does what the arguments say.
 pub fn body(ready: Option<Ready>) -> Result {
     let mut words: Vec<String> = env::args().skip(1).collect();
@@ -93,7 +104,7 @@ pub fn body(ready: Option<Ready>) -> Result {
             "notify" => ready.take().into_iter().for_each(Ready::notify),
             "print" => println!("{value}"),
             "eprint" => eprintln!("{value}"),
-            "touch" => symlink(process::id().to_string(), path(value))?,
+            "touch" => touch(value)?,
             "wait" => until(value, || fs::symlink_metadata(path(value)).ok().map(drop)),
             "error" => return Err(value.into()),
             "ok" => return Ok(()),

@@ -53,7 +53,8 @@ impl<'a> Launch<'a> {
         let mut command = Command::new(program);
         command.env(TAG, family.folder());
         // What the test itself runs under is not the program's business.
-        for name in ["NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "INVOCATION_ID", "SYSTEMD_EXEC_PID"] {
+        for name in ["NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "INVOCATION_ID", "SYSTEMD_EXEC_PID", "RUST_BACKTRACE"]
+        {
             command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -5,12 +5,14 @@ mod call;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
+use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::libc::SYS_close;
 use nix::sys::ptrace::{self, Event, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -272,12 +274,15 @@ impl Tracer {
             }
             return Some(());
         }
+        let first = registers.rdi;
+        let number = registers.orig_rax as i64;
         let call = Call {
             role: tracee.role,
             nth: tracee.nth,
-            number: registers.orig_rax as i64,
-            arguments: [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9],
+            number,
+            arguments: [first, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9],
             result: None,
+            closes_directory: number == SYS_close && Path::new(&format!("/proc/{pid}/fd/{first}")).is_dir(),
         };
         tracee.inside = Some((None, None));
         if call.is_mark(fixture::MAIN) {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use tests::tracer::{Call, Fault, Record, Role, trace};
 use tests::{Expected, Family, Launch, Proc, hostile};
@@ -35,13 +36,23 @@ const PLAIN: Scene = Scene {
 };
 
 const READY: Scene = Scene {
-    name: "with Ready, log files",
+    name: "with Ready, log files, a pid file",
     program: env!("CARGO_BIN_EXE_ready"),
     arguments: &["notify", "mark", "pause"],
-    options: &[("umask", "0o27"), ("stdin", "in"), ("stdout", "out"), ("stderr", "err"), ("ignore_sigchld", "")],
+    options: &[
+        ("umask", "0o27"),
+        ("stdin", "in"),
+        ("stdout", "out"),
+        ("stderr", "err"),
+        ("pid_file", "pid"),
+        ("ignore_sigchld", ""),
+    ],
     umask: 0o027,
     ignored: &[13, 17],
 };
+
+const BY_HAND: Scene =
+    Scene { name: "by hand", program: env!("CARGO_BIN_EXE_by_hand"), arguments: &["notify", "mark", "pause"], ..PLAIN };
 
 /// Options whose value is a file of the family.
 const FILES: [&str; 4] = ["stdin", "stdout", "stderr", "pid_file"];
@@ -86,8 +97,8 @@ impl Scene {
                 false => launch.env(name_of, value),
             };
         }
-        // Something to leak.
-        launch.under(hostile::descriptors(12))
+        // Something to leak, and to inherit.
+        launch.under(hostile::descriptors(12)).under(hostile::ignored(&[Signal::SIGUSR1, Signal::SIGCHLD]))
     }
 
     fn option(&self, name: &str, family: &Family) -> Option<PathBuf> {
@@ -244,6 +255,11 @@ fn sweep(scene: Scene) {
 #[test]
 fn every_call_without_ready() {
     sweep(PLAIN);
+}
+
+#[test]
+fn every_call_by_hand() {
+    sweep(BY_HAND);
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub struct Call {
     pub arguments: [u64; 6],
     /// What it returned, if it did.
     pub result: Option<i64>,
+    /// Whether it closes a directory.
+    pub closes_directory: bool,
 }
 
 impl Call {
@@ -39,7 +41,8 @@ impl Call {
         match row(self.number).map(|row| row.2) {
             // It reports a failure by returning the old break; 0 is below any that was asked for.
             _ if self.number == SYS_brk => Some(Fault::Return(0)),
-            // Never happens to a descriptor that is open, except that what was written before was lost.
+            // The only failure there is: what was written before is lost. Nobody writes to a directory.
+            _ if self.closes_directory => None,
             Some(Fails::With(error)) if self.number == SYS_close => Some(Fault::FailAfter(error)),
             Some(Fails::With(error)) => Some(Fault::Fail(error)),
             Some(Fails::Never) => None,
