@@ -55,8 +55,9 @@ impl Expected {
         check("its root", &daemon.root, &"/");
         check("its ignored signals", &daemon.ignored.numbers(), &self.ignored);
         check("its blocked signals", &daemon.blocked.numbers(), &[0; 0]);
-        // Rust's own, for stack overflows.
-        check("its caught signals", &daemon.caught.numbers(), &[7, 11]);
+        // Rust's own, for stack overflows; 32 and 33 are the C library's own, for threads.
+        let caught: Vec<_> = daemon.caught.numbers().into_iter().filter(|number| ![32, 33].contains(number)).collect();
+        check("its caught signals", &caught, &[7, 11]);
         let open: Vec<_> = self.streams.iter().chain(&self.others).collect();
         check("what it has open", &daemon.fds.values().collect::<Vec<_>>(), &open);
         check("its streams", &daemon.fds.keys().take(3).collect::<Vec<_>>(), &[0, 1, 2]);
