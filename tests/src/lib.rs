@@ -1,1 +1,24 @@
 //! What the tests share: real processes, seen from outside.
+//!
+//! A test makes a [`Family`], launches programs in it, and looks at them through [`Proc`]. What a family started is known
+//! by a variable in its environment, so that nothing can hide by leaving its parent, its session or its group, and all
+//! of it is killed when the test ends, however it ends.
+
+mod expected;
+mod family;
+pub mod fixture;
+pub mod hostile;
+mod launch;
+mod proc;
+pub mod pty;
+mod raw;
+#[cfg(target_arch = "x86_64")]
+pub mod tracer;
+
+mod until;
+
+pub use expected::Expected;
+pub use family::{Family, TAG};
+pub use launch::{End, Launch, Running};
+pub use proc::{Proc, Signals, processes};
+pub use until::{DEADLINE, until, within};

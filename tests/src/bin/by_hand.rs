@@ -1,0 +1,11 @@
+//! A fixture without the attribute; see `tests::fixture`.
+
+use daemon_runtime::{Daemon, Error};
+use tests::fixture::{begin, body, number, text};
+
+fn main() -> Result<(), Error> {
+    begin();
+    let ready = Daemon::new().umask(number("umask")).chdir(text("chdir")).stderr(text("stderr")).start()?;
+    body(Some(ready)).expect("the fixture's words");
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Everything that a test started, and the folder it works in.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::{DEADLINE, Launch, Proc, processes, until, within};
+
+/// The environment variable that every process of a family has. Its value is the family's folder.
+pub const TAG: &str = "DAEMON_TEST_FAMILY";
+
+/// A temporary folder, and the processes that were launched with it. When it is dropped, all of these end.
+#[derive(Debug)]
+pub struct Family {
+    folder: PathBuf,
+}
+
+impl Family {
+    /// A new folder, and nobody yet.
+    #[expect(clippy::new_without_default, reason = "it makes a folder")]
+    pub fn new() -> Family {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("daemon-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().canonicalize().expect("a folder for temporary files").join(name);
+        fs::create_dir(&folder).unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
+        Family { folder }
+    }
+
+    /// Its folder, an absolute path without links.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A path in its folder.
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// A program to launch.
+    pub fn launch(&self, program: impl AsRef<OsStr>) -> Launch<'_> {
+        Launch::new(self, program.as_ref())
+    }
+
+    /// A shell command to launch, with `$0`, `$1` and so on from `words`.
+    pub fn shell<S: AsRef<OsStr>>(&self, command: &str, words: impl IntoIterator<Item = S>) -> Launch<'_> {
+        self.launch("sh").arg("-c").arg(command).args(words)
+    }
+
+    /// Its living processes.
+    pub fn members(&self) -> Vec<i32> {
+        let tag = [TAG.as_bytes(), b"=", self.folder.as_os_str().as_bytes()].concat();
+        let tagged = |pid: &i32| Proc::environ(*pid).contains(&tag);
+        processes().into_iter().filter(tagged).filter(|pid| Proc::lives(*pid)).collect()
+    }
+
+    /// The process that reached `touch=name` in its body, see [`fixture`](crate::fixture).
+    pub fn at(&self, name: &str) -> Proc {
+        let mark = self.path(name);
+        until(&format!("a process at {}", mark.display()), || {
+            let pid = fs::read_link(&mark).ok()?.to_str()?.parse().ok()?;
+            Some(Proc::of(pid).unwrap_or_else(|| panic!("process {pid} reached {name} and is dead")))
+        })
+    }
+
+    /// The daemon of a fixture that reached its default body.
+    pub fn daemon(&self) -> Proc {
+        self.at("body")
+    }
+
+    /// The one process that is left once all others have gone: a daemon that makes no mark.
+    pub fn only(&self) -> Proc {
+        until("a single process of the family", || match self.members()[..] {
+            [pid] => Proc::of(pid),
+            _ => None,
+        })
+    }
+
+    /// Fails if a process of the family is still there once `limit` is over.
+    pub fn assert_gone_within(&self, limit: Duration) {
+        let gone = within(limit, || self.members().is_empty().then_some(()));
+        let left: Vec<_> = self.members().into_iter().filter_map(Proc::of).collect();
+        assert!(gone.is_some(), "processes left after {limit:?}: {left:#?}");
+    }
+
+    /// Fails if a process of the family stays.
+    pub fn assert_gone(&self) {
+        self.assert_gone_within(DEADLINE);
+    }
+
+    /// Fails if a process stays, or `pid_file` does, or its lock.
+    pub fn assert_nothing_left(&self, pid_file: &Path) {
+        self.assert_gone();
+        assert!(!pid_file.exists(), "{} is left, with {:?}", pid_file.display(), fs::read_to_string(pid_file));
+    }
+
+    /// Whether somebody holds the lock of `path`.
+    pub fn is_locked(path: &Path) -> bool {
+        let file = fs::File::open(path).unwrap_or_else(|error| panic!("cannot open {}: {error}", path.display()));
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).is_err()
+    }
+}
+
+impl Drop for Family {
+    fn drop(&mut self) {
+        // Again until none is left, as one may fork while it is looked for.
+        let ended = within(DEADLINE, || {
+            let members = self.members();
+            for pid in &members {
+                let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+            }
+            members.is_empty().then_some(())
+        });
+        let removed = fs::remove_dir_all(&self.folder);
+        if !std::thread::panicking() {
+            assert!(ended.is_some(), "a process of {} does not die", self.folder.display());
+            removed.expect("the family's folder can be removed");
+        }
+    }
+}

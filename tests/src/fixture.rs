@@ -1,0 +1,132 @@
+//! What the fixture programs do: options from the environment, and a body from the arguments.
+//!
+//! The environment variable `DAEMON_CHDIR` is the option `chdir`, and so on. The arguments are words, done in turn:
+//! `notify`, `print=text`, `eprint=text`, `touch=name` (marks in the family's folder that it came here), `wait=name`
+//! (until that mark is there), `error=text` and `ok` (main returns), `exit=3`, `panic=text`, `signal=9`, `abort`,
+//! `ignore=15` (a signal), `exec=program`, `fork` (a child that holds all descriptors and stays), `child` (one that ends and is not waited for),
+//! `thread`, `mark` (a system call that a tracer knows), `pause` (until it is killed). Without arguments:
+//! `notify touch=body pause`.
+
+use std::error::Error;
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+use std::{env, fs, io, process, thread};
+
+use daemon_runtime::Ready;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getsid, pause};
+
+use crate::{TAG, raw, until};
+
+/// What the body gives back to `main`.
+pub type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+/// The process id that no process has and that `mark` asks for the session of.
+pub const BODY: i32 = i32::MAX - 1;
+
+/// The same at the beginning of `main`.
+pub const MAIN: i32 = i32::MAX - 2;
+
+/// Read in the launcher: the daemon's environment may be another one.
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+
+/// To be called before anything else in main. It tells a tracer so. `DAEMON_THREAD` asks for a thread before the start,
+/// `DAEMON_PRINT` for text that stays in stdout's buffer.
+pub fn begin() {
+    let _ = getsid(Some(Pid::from_raw(MAIN)));
+    if let Some(folder) = env::var_os(TAG) {
+        FOLDER.get_or_init(|| folder.into());
+    }
+    if flag("thread") {
+        thread::spawn(pause);
+    }
+    if let Some(text) = text("print") {
+        print!("{text}");
+    }
+}
+
+/// The option `name` as text, if the environment has it.
+pub fn text(name: &str) -> Option<String> {
+    env::var(format!("DAEMON_{}", name.to_uppercase())).ok()
+}
+
+/// The option `name` as a number; `0o` and what follows is octal.
+pub fn number(name: &str) -> Option<u32> {
+    let text = text(name)?;
+    let number = match text.strip_prefix("0o") {
+        Some(octal) => u32::from_str_radix(octal, 8),
+        None => text.parse(),
+    };
+    Some(number.unwrap_or_else(|error| panic!("{name}={text}: {error}")))
+}
+
+/// The option `start_timeout`, in milliseconds.
+pub fn time(name: &str) -> Option<Duration> {
+    Some(Duration::from_millis(number(name)?.into()))
+}
+
+/// The option `name`, if the environment has it with any value.
+pub fn flag(name: &str) -> bool {
+    text(name).is_some()
+}
+
+/// The option `name`, words with commas between them.
+pub fn list(name: &str) -> Option<Vec<String>> {
+    Some(text(name)?.split(',').map(str::to_owned).collect())
+}
+
+/// The option `keep_fds`, numbers with commas between them.
+pub fn keep_fds() -> Option<Vec<i32>> {
+    let numbers = list("keep_fds")?;
+    Some(numbers.iter().map(|number| number.parse().expect("a number")).collect())
+}
+
+/// Marks in the family's folder that this process came to `name`.
+pub fn touch(name: &str) -> io::Result<()> {
+    symlink(process::id().to_string(), path(name))
+}
+
+/// Does what the arguments say.
+pub fn body(ready: Option<Ready>) -> Result {
+    let mut words: Vec<String> = env::args().skip(1).collect();
+    if words.is_empty() {
+        words = ["notify", "touch=body", "pause"].map(str::to_owned).to_vec();
+    }
+    let mut ready = ready;
+    for word in &words {
+        let (verb, value) = word.split_once('=').unwrap_or((word, ""));
+        match verb {
+            // In a main that takes no `Ready` this is done already.
+            "notify" => ready.take().into_iter().for_each(Ready::notify),
+            "print" => println!("{value}"),
+            "eprint" => eprintln!("{value}"),
+            "touch" => touch(value)?,
+            "wait" => until(value, || fs::symlink_metadata(path(value)).ok().map(drop)),
+            "error" => return Err(value.into()),
+            "ok" => return Ok(()),
+            "exit" => process::exit(value.parse()?),
+            "panic" => panic!("{value}"),
+            "signal" => raw::raise(value.parse()?)?,
+            "ignore" => raw::ignore(Signal::try_from(value.parse::<i32>()?)?)?,
+            "abort" => process::abort(),
+            "exec" => return Err(Command::new(value).exec().into()),
+            "fork" => raw::fork_holder()?,
+            "child" => drop(Command::new("true").spawn()?),
+            "thread" => drop(thread::spawn(pause)),
+            "mark" => drop(getsid(Some(Pid::from_raw(BODY)))),
+            "pause" => loop {
+                pause();
+            },
+            _ => return Err(format!("fixture: no such word: {word}").into()),
+        }
+    }
+    Ok(())
+}
+
+fn path(name: &str) -> PathBuf {
+    FOLDER.get().expect("the fixture was launched by a family").join(name)
+}

@@ -1,0 +1,97 @@
+//! Conditions that a shell, or worse, may start a program in, for [`Launch::under`](crate::Launch::under).
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{IntoRawFd, RawFd};
+use std::path::PathBuf;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::stat::Mode;
+use nix::unistd::{chdir, close, setsid};
+
+use crate::raw;
+
+/// What is done between fork and exec.
+pub type Condition = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
+
+/// Every free descriptor up to `last` is open, and stays so over exec.
+pub fn descriptors(last: RawFd) -> Condition {
+    Box::new(move || {
+        let null = File::open("/dev/null")?;
+        while fcntl(&null, FcntlArg::F_DUPFD(3))? < last {}
+        Ok(())
+    })
+}
+
+/// The descriptors are closed.
+pub fn closed(descriptors: &'static [RawFd]) -> Condition {
+    Box::new(move || descriptors.iter().try_for_each(|descriptor| Ok(close(*descriptor)?)))
+}
+
+/// `file` is open as `descriptor`, and stays so over exec.
+pub fn open(descriptor: RawFd, file: PathBuf) -> Condition {
+    Box::new(move || {
+        let _ = close(descriptor);
+        let file = File::open(&file)?;
+        let got = fcntl(&file, FcntlArg::F_DUPFD(descriptor))?;
+        if got == descriptor { Ok(()) } else { Err(io::Error::other(format!("{got} instead of {descriptor}"))) }
+    })
+}
+
+/// The signals are ignored.
+pub fn ignored(signals: &'static [Signal]) -> Condition {
+    Box::new(move || signals.iter().try_for_each(|signal| raw::ignore(*signal)))
+}
+
+/// All signals are blocked.
+pub fn blocked() -> Condition {
+    Box::new(|| Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?))
+}
+
+/// The file mode creation mask.
+pub fn umask(mask: u32) -> Condition {
+    Box::new(move || {
+        nix::sys::stat::umask(Mode::from_bits_retain(mask));
+        Ok(())
+    })
+}
+
+/// The working directory is gone.
+pub fn deleted_folder(folder: PathBuf) -> Condition {
+    Box::new(move || {
+        fs::create_dir(&folder)?;
+        chdir(&folder)?;
+        fs::remove_dir(&folder)
+    })
+}
+
+/// As many descriptors are allowed as the kernel, or the user's hard limit, lets through.
+pub fn most_descriptors() -> Condition {
+    Box::new(|| {
+        let most = fs::read_to_string("/proc/sys/fs/nr_open")?.trim().parse().map_err(io::Error::other)?;
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, most, most)
+            .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, hard, hard))
+            .map_err(io::Error::from)
+    })
+}
+
+/// It leads a session of its own, without a terminal.
+pub fn session_leader() -> Condition {
+    Box::new(|| {
+        setsid()?;
+        Ok(())
+    })
+}
+
+/// It leads a session whose controlling terminal is `terminal`.
+pub fn terminal(terminal: PathBuf) -> Condition {
+    Box::new(move || {
+        setsid()?;
+        // The first terminal that a session leader opens becomes the session's.
+        let _kept = File::open(&terminal)?.into_raw_fd();
+        Ok(close(_kept)?)
+    })
+}

@@ -1,0 +1,162 @@
+//! A process as /proc shows it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// One look at a process.
+#[derive(Clone, Debug)]
+pub struct Proc {
+    /// Process id.
+    pub pid: i32,
+    /// The name of its program, as the kernel cuts it.
+    pub name: String,
+    /// `R`, `S`, `Z` and so on.
+    pub state: char,
+    /// Parent.
+    pub ppid: i32,
+    /// Process group.
+    pub pgid: i32,
+    /// Session.
+    pub sid: i32,
+    /// Device number of the controlling terminal; 0 is none.
+    pub tty: i32,
+    /// How many threads it has.
+    pub threads: u32,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// Real, effective, saved and file system user.
+    pub uids: [u32; 4],
+    /// Real, effective, saved and file system group.
+    pub gids: [u32; 4],
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// Signals that are blocked.
+    pub blocked: Signals,
+    /// Signals that are ignored.
+    pub ignored: Signals,
+    /// Signals that have a handler.
+    pub caught: Signals,
+    /// Capability sets by their names: `CapInh`, `CapPrm`, `CapEff`, `CapBnd`, `CapAmb`.
+    pub capabilities: BTreeMap<String, u64>,
+    /// Whether execve can give it no new privileges.
+    pub no_new_privileges: bool,
+    /// Working directory.
+    pub cwd: PathBuf,
+    /// Root directory.
+    pub root: PathBuf,
+    /// Open descriptors and what they lead to.
+    pub fds: BTreeMap<i32, PathBuf>,
+}
+
+/// A set of signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signals(u64);
+
+impl Signals {
+    /// The numbers of its members.
+    pub fn numbers(self) -> Vec<i32> {
+        (1..=64).filter(|number| self.0 >> (number - 1) & 1 == 1).collect()
+    }
+}
+
+impl Proc {
+    /// The living process `pid`. A zombie is dead: process 1 of a container may take its time to reap one.
+    pub fn of(pid: i32) -> Option<Proc> {
+        let at = Path::new("/proc").join(pid.to_string());
+        let stat = fs::read_to_string(at.join("stat")).ok()?;
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(") ")?;
+        let stat: Vec<&str> = rest.split(' ').collect();
+        let state = stat[0].chars().next()?;
+        if matches!(state, 'Z' | 'X') {
+            return None;
+        }
+        let status = fs::read_to_string(at.join("status")).ok()?;
+        let status: BTreeMap<&str, &str> =
+            status.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim())).collect();
+        let numbers = |name| -> Option<Vec<u32>> {
+            status.get(name)?.split_whitespace().map(|number| number.parse().ok()).collect()
+        };
+        let set = |name| u64::from_str_radix(status.get(name)?, 16).ok();
+        Some(Proc {
+            pid,
+            name: name.to_owned(),
+            state,
+            ppid: stat[1].parse().ok()?,
+            pgid: stat[2].parse().ok()?,
+            sid: stat[3].parse().ok()?,
+            tty: stat[4].parse().ok()?,
+            threads: numbers("Threads")?[0],
+            // Gone between the two files: a dying process has no mask any more.
+            umask: u32::from_str_radix(status.get("Umask")?, 8).ok()?,
+            uids: numbers("Uid")?.try_into().ok()?,
+            gids: numbers("Gid")?.try_into().ok()?,
+            groups: numbers("Groups")?,
+            blocked: Signals(set("SigBlk")?),
+            ignored: Signals(set("SigIgn")?),
+            caught: Signals(set("SigCgt")?),
+            capabilities: status
+                .iter()
+                .filter(|(name, _)| name.starts_with("Cap"))
+                .filter_map(|(name, set)| Some((name.to_string(), u64::from_str_radix(set, 16).ok()?)))
+                .collect(),
+            no_new_privileges: *status.get("NoNewPrivs")? == "1",
+            cwd: fs::read_link(at.join("cwd")).ok()?,
+            root: fs::read_link(at.join("root")).ok()?,
+            fds: descriptors(&at.join("fd"))?,
+        })
+    }
+
+    /// Whether `pid` lives; cheaper than [`Proc::of`].
+    pub fn lives(pid: i32) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    }
+
+    /// How many children of `pid` are dead and not waited for.
+    pub fn zombies(pid: i32) -> usize {
+        let is_one = |child: &i32| {
+            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(&format!("Z {pid} ")))
+        };
+        processes().iter().filter(|child| is_one(child)).count()
+    }
+
+    /// The environment that `pid` was started with: what it set or unset later is not seen.
+    pub fn environ(pid: i32) -> Vec<Vec<u8>> {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+    }
+
+    /// Whether an orphan of the process that runs this comes to `pid`: whether that is one of its ancestors.
+    pub fn is_reaper(pid: i32) -> bool {
+        let mut ancestor = Some(std::process::id() as i32);
+        while let Some(this) = ancestor.filter(|this| *this > 0) {
+            if this == pid {
+                return true;
+            }
+            ancestor = Proc::of(this).map(|proc| proc.ppid);
+        }
+        false
+    }
+}
+
+/// The ids of all processes, zombies too.
+pub fn processes() -> Vec<i32> {
+    let folder = fs::read_dir("/proc").expect("/proc is mounted");
+    folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+fn descriptors(folder: &Path) -> Option<BTreeMap<i32, PathBuf>> {
+    let entries = fs::read_dir(folder).ok()?;
+    Some(
+        entries
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                let target = fs::read_link(entry.path()).ok()?;
+                Some((std::str::from_utf8(entry.file_name().as_bytes()).ok()?.parse().ok()?, target))
+            })
+            .collect(),
+    )
+}

@@ -1,0 +1,42 @@
+//! The only unsafe code of the tests.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::unistd::{ForkResult, fork};
+
+/// Runs `condition` in the child, between fork and exec.
+pub(crate) fn before_exec(command: &mut Command, condition: impl FnMut() -> io::Result<()> + Send + Sync + 'static) {
+    // SAFETY: the conditions of `hostile` make system calls, and take no lock that a thread could hold at the fork.
+    unsafe { command.pre_exec(condition) };
+}
+
+/// Ignores a signal, as a shell's `trap ""` does.
+pub(crate) fn ignore(number: Signal) -> io::Result<()> {
+    // SAFETY: no handler is installed, and none that somebody relies on is removed.
+    unsafe { signal(number, SigHandler::SigIgn) }?;
+    Ok(())
+}
+
+/// Sends a signal to this process; one without a name too.
+pub(crate) fn raise(number: i32) -> io::Result<()> {
+    // SAFETY: the number is checked by the call.
+    Errno::result(unsafe { libc::raise(number) })?;
+    Ok(())
+}
+
+/// A child that holds every descriptor of its parent, does nothing and does not end by itself.
+pub(crate) fn fork_holder() -> io::Result<()> {
+    // SAFETY: the child only pauses.
+    if let ForkResult::Child = unsafe { fork() }? {
+        loop {
+            nix::unistd::pause();
+        }
+    }
+    Ok(())
+}

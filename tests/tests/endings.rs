@@ -1,0 +1,125 @@
+//! How a start may end, with and without `Ready`: the launcher's exit code, what is seen on its stderr, nothing left.
+
+use std::time::Duration;
+
+use tests::{End, Family};
+
+const READY: &str = env!("CARGO_BIN_EXE_ready");
+const PLAIN: &str = env!("CARGO_BIN_EXE_plain");
+
+/// An ending of the body: its words, the exit code, and what stderr says, if this comes before `notify`.
+struct Ending {
+    words: &'static [&'static str],
+    code: i32,
+    says: &'static [&'static str],
+}
+
+const ENDINGS: &[Ending] = &[
+    Ending { words: &["error=no luck"], code: 1, says: &["Error: \"no luck\"\n"] },
+    Ending { words: &["panic=no luck"], code: 101, says: &["panicked at", "no luck"] },
+    Ending { words: &["exit=3"], code: 3, says: &[] },
+    Ending { words: &["exit=255"], code: 255, says: &[] },
+    Ending { words: &["eprint=no luck", "exit=64"], code: 64, says: &["no luck\n"] },
+    Ending { words: &["signal=9"], code: 128 + 9, says: &["SIGKILL"] },
+    Ending { words: &["signal=15"], code: 128 + 15, says: &["SIGTERM"] },
+    Ending { words: &["signal=10"], code: 128 + 10, says: &["SIGUSR1"] },
+    Ending { words: &["signal=34"], code: 128 + 34, says: &["34"] },
+    Ending { words: &["abort"], code: 128 + 6, says: &["SIGABRT"] },
+    Ending { words: &["exec=/no/such/program"], code: 1, says: &["No such file or directory"] },
+    Ending { words: &["exec=/bin/false"], code: 1, says: &[] },
+];
+
+#[test]
+fn before_ready() {
+    for ending in ENDINGS {
+        let family = Family::new();
+        let end = family.launch(READY).args(ending.words).run();
+        end.assert_code(ending.code).assert_says(ending.says);
+        family.assert_gone();
+    }
+}
+
+/// The daemon has started; how it ends is not the launcher's business, nor is its stderr.
+#[test]
+fn after_ready() {
+    for ending in ENDINGS {
+        for (program, first) in [(READY, &["notify"][..]), (PLAIN, &[])] {
+            let family = Family::new();
+            let err = family.path("err");
+            let end = family.launch(program).args(first).args(ending.words).env("DAEMON_STDERR", &err).run();
+            end.assert_code(0).assert_stderr("");
+            family.assert_gone();
+            let err = std::fs::read_to_string(&err).expect("the log file");
+            // What the launcher would have added about a signal is not said by the dead.
+            for said in ending.says.iter().filter(|said| ending.code < 128 || !said.starts_with("SIG")) {
+                assert!(ending.code > 128 || err.contains(said), "{said:?} is not in {err:?}");
+            }
+        }
+    }
+}
+
+/// A main that returns, or exits with 0, and was never ready: there is no daemon, so the launcher must not say that
+/// there is.
+#[test]
+fn ended_well_and_never_ready() {
+    for words in [["ok"], ["exit=0"], ["exec=/bin/true"]] {
+        let family = Family::new();
+        let end = family.launch(READY).args(words).run();
+        assert!(end.status.code().is_some_and(|code| code != 0), "{words:?}: {end:#?}");
+        end.assert_one_line().assert_says(&["ready"]);
+        family.assert_gone();
+    }
+}
+
+/// What is printed before ready is seen at the terminal, what is printed after it is not.
+#[test]
+fn streams_switch_when_ready() {
+    let family = Family::new();
+    let log = family.path("log");
+    let words = ["print=early", "eprint=alas", "notify", "print=late", "eprint=later", "touch=body", "pause"];
+    let end = family.launch(READY).args(words).env("DAEMON_STDOUT", &log).env("DAEMON_STDERR", &log).run();
+    end.assert_code(0).assert_stderr("alas\n");
+    assert_eq!(end.stdout, "early\n");
+    family.daemon();
+    assert_eq!(std::fs::read_to_string(&log).expect("the log file"), "late\nlater\n");
+}
+
+/// The exit code for a daemon that is not ready in time.
+fn assert_timed_out(end: &End, family: &Family) {
+    end.assert_code(75).assert_one_line().assert_says(&["300ms", "start_timeout"]);
+    family.assert_gone();
+}
+
+#[test]
+fn not_ready_in_time() {
+    let family = Family::new();
+    let end = family.launch(READY).args(["fork", "pause"]).env("DAEMON_START_TIMEOUT", "300").run();
+    assert!(end.took < Duration::from_secs(4), "SIGTERM is enough: {end:#?}");
+    assert_timed_out(&end, &family);
+}
+
+#[test]
+fn not_ready_in_time_and_deaf_to_sigterm() {
+    let family = Family::new();
+    let words = ["ignore=15", "fork", "pause"];
+    let end = family.launch(READY).args(words).env("DAEMON_START_TIMEOUT", "300").run();
+    assert!(end.took > Duration::from_secs(5), "SIGKILL comes 5 s after SIGTERM: {end:#?}");
+    assert_timed_out(&end, &family);
+}
+
+/// Children that the start-up forked hold every descriptor that the daemon had, and do not delay the launcher.
+#[test]
+fn children_that_hold_everything() {
+    let holds = |program, words: &[&str], code| {
+        let family = Family::new();
+        // Files, not pipes: the children may hold these.
+        let file = |name| std::fs::File::create(family.path(name)).expect("a file in the folder");
+        let end = family.launch(program).args(words).stdout(file("out")).stderr(file("err")).run();
+        end.assert_code(code);
+        assert!(end.took < Duration::from_secs(2), "{end:#?}");
+    };
+    holds(READY, &["fork", "fork", "notify", "pause"], 0);
+    holds(READY, &["fork", "exit=3"], 3);
+    holds(READY, &["fork", "error=no luck"], 1);
+    holds(PLAIN, &["fork", "pause"], 0);
+}

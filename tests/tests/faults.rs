@@ -1,0 +1,283 @@
+//! Every system call of the launch fails, is interrupted, or is the place of a SIGKILL, one by one: the launcher's exit
+//! code is 0 if and only if a daemon in the right state runs.
+#![cfg(target_arch = "x86_64")]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use tests::tracer::{Call, Fault, Record, Role, trace};
+use tests::{Expected, Family, Launch, Proc, hostile};
+
+/// A daemon to launch, and what it must be like.
+#[derive(Clone, Copy)]
+struct Scene {
+    name: &'static str,
+    program: &'static str,
+    arguments: &'static [&'static str],
+    options: &'static [(&'static str, &'static str)],
+    umask: u32,
+    ignored: &'static [i32],
+}
+
+const PLAIN: Scene = Scene {
+    name: "without Ready, no options",
+    program: env!("CARGO_BIN_EXE_plain"),
+    arguments: &["mark", "pause"],
+    options: &[],
+    umask: 0o022,
+    ignored: &[13],
+};
+
+const READY: Scene = Scene {
+    name: "with Ready, log files, a pid file",
+    program: env!("CARGO_BIN_EXE_ready"),
+    arguments: &["notify", "mark", "pause"],
+    options: &[
+        ("umask", "0o27"),
+        ("stdin", "in"),
+        ("stdout", "out"),
+        ("stderr", "err"),
+        ("pid_file", "pid"),
+        ("ignore_sigchld", ""),
+    ],
+    umask: 0o027,
+    ignored: &[13, 17],
+};
+
+const BY_HAND: Scene =
+    Scene { name: "by hand", program: env!("CARGO_BIN_EXE_by_hand"), arguments: &["notify", "mark", "pause"], ..PLAIN };
+
+/// Options whose value is a file of the family.
+const FILES: [&str; 4] = ["stdin", "stdout", "stderr", "pid_file"];
+
+/// What a run came to, as far as it is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    /// Exit code 0, and the daemon is as it should be.
+    Started,
+    /// Another end, a line on stderr, nothing left.
+    Refused,
+    /// The launcher was killed, nothing left.
+    Killed,
+    /// The daemon was killed after the launcher had said go: it died later.
+    DiedLater,
+    /// The launcher was killed between go and its exit: the daemon runs.
+    KilledAfterGo,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Errno,
+    Eintr,
+    Kill(Role),
+}
+
+#[derive(Clone, Debug)]
+struct Job {
+    kind: Kind,
+    role: Role,
+    nth: usize,
+}
+
+impl Scene {
+    fn launch<'a>(&self, family: &'a Family) -> Launch<'a> {
+        std::fs::write(family.path("in"), "").expect("a file in the folder");
+        let mut launch = family.launch(self.program).args(self.arguments).env("DAEMON_START_TIMEOUT", "6000");
+        for (name, value) in self.options {
+            let name_of = format!("DAEMON_{}", name.to_uppercase());
+            launch = match FILES.contains(name) {
+                true => launch.env(name_of, family.path(value)),
+                false => launch.env(name_of, value),
+            };
+        }
+        // Something to leak, and to inherit.
+        launch.under(hostile::descriptors(12)).under(hostile::ignored(&[Signal::SIGUSR1, Signal::SIGCHLD]))
+    }
+
+    fn option(&self, name: &str, family: &Family) -> Option<PathBuf> {
+        self.options.iter().find(|(option, _)| *option == name).map(|(_, value)| family.path(value))
+    }
+
+    /// What is wrong with the daemon that stands at its body's mark.
+    fn wrong(&self, family: &Family, record: &Record) -> Vec<String> {
+        let pid = record.pids[&Role::Daemon];
+        let Some(daemon) = Proc::of(pid) else {
+            return vec!["the daemon is dead".into()];
+        };
+        let mut expected = Expected { umask: self.umask, ignored: self.ignored.to_vec(), ..Expected::default() };
+        for (stream, name) in expected.streams.iter_mut().zip(["stdin", "stdout", "stderr"]) {
+            if let Some(file) = self.option(name, family) {
+                *stream = file;
+            }
+        }
+        let pid_file = self.option("pid_file", family);
+        expected.others.extend(pid_file.clone());
+        let mut wrong = expected.differences(&daemon);
+        if daemon.sid != record.pids[&Role::Leader] {
+            wrong.push("its session is not the first child's".into());
+        }
+        if let Some(path) = pid_file {
+            let holds = std::fs::read_to_string(&path).unwrap_or_default();
+            if holds != format!("{pid}\n") || !Family::is_locked(&path) {
+                wrong.push(format!("the pid file holds {holds:?}, or is not locked"));
+            }
+        }
+        wrong
+    }
+
+    /// One launch, and what it came to.
+    fn run(&self, job: &Job, goes: usize) -> Result<Option<Outcome>, String> {
+        let family = Family::new();
+        let mut wrong = Vec::new();
+        let fault = |call: &Call| {
+            let here = call.role == job.role && call.nth == job.nth;
+            here.then(|| job.fault(call)).flatten()
+        };
+        let record = trace(self.launch(&family), fault, |record| wrong = self.wrong(&family, record));
+        let Some(hit) = &record.hit else {
+            return Ok(None);
+        };
+        let report = |what: &str| {
+            let ends = &record.ends;
+            Err(format!("{}: {job:?} at {hit}: {what}\n    stderr {:?}, {ends:?}", self.name, record.stderr))
+        };
+        if !record.hung.is_empty() {
+            return report(&format!("hangs: {:?}", record.hung));
+        }
+        if !wrong.is_empty() {
+            return report(&wrong.join("; "));
+        }
+        // Go is the last message that the launcher sends.
+        let before = &record.calls[..record.hit_at.expect("it was hit")];
+        let committed = before.iter().filter(|call| call.role == Role::Launcher && sends(call)).count() >= goes;
+        match (record.code(), record.body) {
+            (Some(0), true) => Ok(Some(Outcome::Started)),
+            (Some(0), false) if job.kind == Kind::Kill(Role::Daemon) && committed => Ok(Some(Outcome::DiedLater)),
+            (Some(0), false) => report("the launcher exits 0 and there is no daemon"),
+            (None, true) if job.kind == Kind::Kill(Role::Launcher) && committed => Ok(Some(Outcome::KilledAfterGo)),
+            (_, true) => report("the launcher fails and there is a daemon"),
+            (code, false) => {
+                if job.kind == Kind::Eintr && job.interrupts(hit) {
+                    return report("an interruption fails the start");
+                }
+                if let Some(pid_file) = self.option("pid_file", &family)
+                    && pid_file.exists()
+                {
+                    return report("the pid file is left");
+                }
+                if code.is_none() && job.kind == Kind::Kill(Role::Launcher) {
+                    return Ok(Some(Outcome::Killed));
+                }
+                match record.stderr.lines().count() {
+                    1 => Ok(Some(Outcome::Refused)),
+                    lines => report(&format!("{lines} lines on stderr")),
+                }
+            }
+        }
+    }
+}
+
+impl Job {
+    fn fault(&self, call: &Call) -> Option<Fault> {
+        match self.kind {
+            Kind::Errno => call.failure(),
+            // Where no manual page lists it, it is an error like others.
+            Kind::Eintr => call.interruption().or(call.failure().map(|_| Fault::Fail(Errno::EINTR))),
+            Kind::Kill(role) => Some(Fault::Kill(role)),
+        }
+    }
+
+    fn interrupts(&self, call: &Call) -> bool {
+        call.interruption().is_some()
+    }
+}
+
+fn sends(call: &Call) -> bool {
+    ["write", "writev", "sendto", "sendmsg"].contains(&&*call.name())
+}
+
+/// Sweeps over all calls of a launch, and prints what came of it.
+fn sweep(scene: Scene) {
+    let family = Family::new();
+    let mut wrong = Vec::new();
+    let clean = trace(scene.launch(&family), |_| None, |record| wrong = scene.wrong(&family, record));
+    assert!(wrong.is_empty(), "{wrong:?}");
+    assert!(clean.body && clean.code() == Some(0), "{clean:#?}");
+    drop(family);
+    let goes = clean.of(Role::Launcher).filter(|call| sends(call)).count();
+
+    let kinds = [Kind::Errno, Kind::Eintr].into_iter();
+    let kinds = kinds.chain([Role::Launcher, Role::Leader, Role::Daemon].map(Kind::Kill));
+    let place = |call: &Call| (call.role, call.nth);
+    let jobs: Vec<Job> = kinds
+        .flat_map(|kind| clean.calls.iter().map(place).map(move |(role, nth)| Job { kind, role, nth }))
+        .filter(|job| job.role != Role::Other)
+        .collect();
+    let next = AtomicUsize::new(0);
+    let tally = Mutex::new(BTreeMap::<(Kind, Option<Outcome>), u32>::new());
+    let failures = Mutex::new(Vec::new());
+    let workers = thread::available_parallelism().map_or(2, usize::from) + 1;
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match scene.run(job, goes) {
+                        Ok(outcome) => {
+                            *tally.lock().expect("no panic").entry((job.kind, outcome)).or_default() += 1;
+                        }
+                        Err(failure) => failures.lock().expect("no panic").push(failure),
+                    }
+                }
+            });
+        }
+    });
+    // Not println, which is only seen of tests that fail.
+    let mut tell = std::io::stderr().lock();
+    let count = |role| clean.of(role).count();
+    let (launcher, leader, daemon) = (count(Role::Launcher), count(Role::Leader), count(Role::Daemon));
+    let _ = writeln!(tell, "{}: {launcher} + {leader} + {daemon} system calls, {} launches", scene.name, jobs.len());
+    for ((kind, outcome), count) in &*tally.lock().expect("no panic") {
+        // None: the call cannot fail, or timing let the process go another way.
+        let outcome = outcome.map_or("no fault".into(), |outcome| format!("{outcome:?}"));
+        let _ = writeln!(tell, "  {kind:?}: {count} {outcome}");
+    }
+    let failures = failures.into_inner().expect("no panic");
+    assert!(failures.is_empty(), "{} exceptions:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn every_call_without_ready() {
+    sweep(PLAIN);
+}
+
+#[test]
+fn every_call_by_hand() {
+    sweep(BY_HAND);
+}
+
+#[test]
+fn every_call_with_ready() {
+    sweep(READY);
+}
+
+/// The tracer must see a fault: a daemon that runs although its launcher fails, and the reverse, are told.
+#[test]
+fn the_sweep_can_fail() {
+    let family = Family::new();
+    let record = trace(PLAIN.launch(&family), |_| None, |_| ());
+    assert_eq!(record.code(), Some(0));
+    assert!(matches!(record.ends[&Role::Leader], WaitStatus::Exited(_, 0)), "{record:#?}");
+    let mut other = PLAIN;
+    other.umask = 0;
+    other.ignored = &[];
+    let mut wrong = Vec::new();
+    trace(PLAIN.launch(&family), |_| None, |record| wrong = other.wrong(&family, record));
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+}

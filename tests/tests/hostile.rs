@@ -1,0 +1,123 @@
+//! A daemon is the same whatever it was started in.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tests::hostile::{self, Condition};
+use tests::{Expected, Family};
+
+const PROGRAMS: [&str; 3] = [env!("CARGO_BIN_EXE_plain"), env!("CARGO_BIN_EXE_ready"), env!("CARGO_BIN_EXE_by_hand")];
+
+/// Starts each fixture in the conditions, and compares its daemon with one that was started in none.
+#[track_caller]
+fn same_under(conditions: impl Fn(&Family) -> Vec<Condition>) {
+    for program in PROGRAMS {
+        let family = Family::new();
+        let launch = conditions(&family).into_iter().fold(family.launch(program), |launch, one| launch.under(one));
+        launch.run().assert_code(0);
+        Expected::default().assert(&family.daemon());
+    }
+}
+
+#[test]
+fn nothing_in_particular() {
+    same_under(|_| vec![]);
+}
+
+#[test]
+fn descriptors_open() {
+    same_under(|_| vec![hostile::descriptors(200)]);
+}
+
+#[test]
+fn signals_ignored() {
+    same_under(|_| vec![hostile::ignored(&[Signal::SIGHUP, Signal::SIGCHLD])]);
+    same_under(|_| vec![hostile::ignored(&[Signal::SIGINT, Signal::SIGTERM, Signal::SIGIO, Signal::SIGUSR1])]);
+}
+
+#[test]
+fn signals_blocked() {
+    same_under(|_| vec![hostile::blocked()]);
+}
+
+#[test]
+fn umask_0777() {
+    same_under(|_| vec![hostile::umask(0o777)]);
+}
+
+#[test]
+fn deleted_folder() {
+    same_under(|family| vec![hostile::deleted_folder(family.path("deleted"))]);
+}
+
+#[test]
+fn streams_closed() {
+    const STREAMS: [&[i32]; 7] = [&[0], &[1], &[2], &[0, 1], &[0, 2], &[1, 2], &[0, 1, 2]];
+    for closed in STREAMS {
+        same_under(|_| vec![hostile::closed(closed)]);
+    }
+}
+
+#[test]
+fn session_leader() {
+    same_under(|_| vec![hostile::session_leader()]);
+}
+
+/// No time that depends on the limit.
+#[test]
+fn most_descriptors() {
+    for program in PROGRAMS {
+        let family = Family::new();
+        let end = family.launch(program).under(hostile::most_descriptors()).run();
+        end.assert_code(0);
+        assert!(end.took < Duration::from_secs(2), "{end:#?}");
+        Expected::default().assert(&family.daemon());
+    }
+}
+
+#[test]
+fn everything_at_once() {
+    same_under(|family| {
+        vec![
+            hostile::descriptors(200),
+            hostile::ignored(&[Signal::SIGHUP, Signal::SIGCHLD]),
+            hostile::blocked(),
+            hostile::umask(0o777),
+            hostile::deleted_folder(family.path("deleted")),
+            hostile::most_descriptors(),
+            hostile::session_leader(),
+            hostile::closed(&[0, 1, 2]),
+        ]
+    });
+}
+
+#[test]
+fn nohup() {
+    for program in PROGRAMS {
+        let family = Family::new();
+        family.launch("nohup").arg(program).run().assert_code(0);
+        Expected::default().assert(&family.daemon());
+    }
+}
+
+/// A shell's background job: SIGINT and SIGQUIT are ignored, stdin is `/dev/null`.
+#[test]
+fn background_job() {
+    for program in PROGRAMS {
+        let family = Family::new();
+        family.shell("$0 & wait $!", [program]).run().assert_code(0);
+        Expected::default().assert(&family.daemon());
+    }
+}
+
+/// Both ends of a pipeline, and a command substitution.
+#[test]
+fn pipes() {
+    for program in PROGRAMS {
+        for command in ["x=$($0)", "echo | $0", "$0 | cat", "$0 2>&1 | cat >&2", "echo | $0 | cat"] {
+            let family = Family::new();
+            family.shell(command, [program]).run().assert_code(0).assert_stderr("");
+            Expected::default().assert(&family.daemon());
+        }
+    }
+}

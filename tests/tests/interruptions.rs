@@ -1,0 +1,174 @@
+//! A start that is interrupted, at any of its three processes, and starts that come in a crowd.
+
+use std::os::unix::process::ExitStatusExt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tests::pty::Pty;
+use tests::{Family, Proc, until};
+
+const READY: &str = env!("CARGO_BIN_EXE_ready");
+const PLAIN: &str = env!("CARGO_BIN_EXE_plain");
+
+/// A body that is starting, and never ready.
+const STARTING: [&str; 2] = ["touch=starting", "pause"];
+
+#[test]
+fn signals_to_the_launcher() {
+    use Signal::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
+    for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGKILL] {
+        let family = Family::new();
+        let launcher = family.launch(READY).args(STARTING).start();
+        let daemon = family.at("starting");
+        launcher.signal(signal);
+        let end = launcher.end();
+        let ended_by = end.status.signal().or(end.status.code().map(|code| code - 128));
+        assert_eq!(ended_by, Some(signal as i32), "{end:#?}");
+        family.assert_gone();
+        assert!(!Proc::lives(daemon.pid));
+    }
+}
+
+/// What the start-up forked goes too, where the launcher lives long enough to see to it.
+#[test]
+fn signals_to_the_launcher_of_a_family() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let family = Family::new();
+        let launcher = family.launch(READY).arg("fork").args(STARTING).start();
+        family.at("starting");
+        launcher.signal(signal);
+        launcher.end();
+        family.assert_gone();
+    }
+}
+
+#[test]
+fn control_c_at_the_terminal() {
+    let family = Family::new();
+    let mut terminal = Pty::open();
+    let launcher = terminal.launch(family.launch(READY)).args(["print=starting", "touch=starting", "pause"]).start();
+    terminal.until("starting");
+    family.at("starting");
+    terminal.press("\x03");
+    let end = launcher.end();
+    assert!(!end.status.success(), "{end:#?}");
+    family.assert_gone();
+}
+
+#[test]
+fn the_terminal_closes_while_starting() {
+    let family = Family::new();
+    let terminal = Pty::open();
+    let launcher = terminal.launch(family.launch(READY)).args(STARTING).start();
+    family.at("starting");
+    terminal.close();
+    assert!(!launcher.end().status.success());
+    family.assert_gone();
+}
+
+#[test]
+fn the_daemon_is_killed_while_starting() {
+    let family = Family::new();
+    let launcher = family.launch(READY).args(STARTING).start();
+    let daemon = family.at("starting");
+    kill(Pid::from_raw(daemon.pid), Signal::SIGKILL).expect("it lives");
+    launcher.end().assert_code(128 + 9).assert_one_line().assert_says(&["SIGKILL"]);
+    family.assert_gone();
+}
+
+/// Stopped and continued, as by Ctrl-Z and fg: some system calls are interrupted by this.
+#[test]
+fn the_launcher_is_stopped_and_continued() {
+    let family = Family::new();
+    let words = ["touch=starting", "wait=go", "notify", "touch=body", "pause"];
+    let launcher = family.launch(READY).args(words).start();
+    family.at("starting");
+    let state = |wanted| {
+        until("the launcher's state", || Proc::of(launcher.pid()).filter(|proc| (proc.state == 'T') == wanted));
+    };
+    for _ in 0..3 {
+        launcher.signal(Signal::SIGSTOP);
+        state(true);
+        launcher.signal(Signal::SIGCONT);
+        state(false);
+    }
+    std::fs::write(family.path("go"), "").expect("a file in the folder");
+    launcher.end().assert_code(0);
+    family.daemon();
+}
+
+/// The exit code and the daemon agree, 200 times, while both cores are busy.
+#[test]
+fn two_hundred_launches_under_load() {
+    let busy = AtomicBool::new(true);
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let _idle = Idle(&busy);
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while busy.load(Ordering::Relaxed) {
+                    std::hint::spin_loop()
+                }
+            });
+        }
+        let launchers: Vec<_> = (0..8).map(|_| scope.spawn(|| while launch_one(&next) {})).collect();
+        launchers.into_iter().for_each(|launcher| launcher.join().expect("no launch fails"));
+    });
+}
+
+/// Ends the load, however the test ends.
+struct Idle<'a>(&'a AtomicBool);
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+fn launch_one(next: &AtomicUsize) -> bool {
+    let number = next.fetch_add(1, Ordering::Relaxed);
+    if number >= 200 {
+        return false;
+    }
+    let family = Family::new();
+    match number % 4 {
+        0 => drop(family.launch(READY).run().assert_code(0)),
+        1 => drop(family.launch(PLAIN).run().assert_code(0)),
+        2 => drop(family.launch(READY).arg("exit=7").run().assert_code(7)),
+        _ => drop(family.launch(READY).arg("signal=9").run().assert_code(137)),
+    }
+    match number % 4 {
+        0 | 1 => drop(family.daemon()),
+        _ => family.assert_gone(),
+    }
+    true
+}
+
+/// Nobody waits for a pipe that the daemon still holds: it holds none.
+#[test]
+fn pipes_of_the_shell_close() {
+    for (program, words) in [(READY, "notify touch=body pause"), (PLAIN, "touch=body pause")] {
+        for command in ["x=$($0 $1); echo \"done $?\"", "$0 $1 2>&1 | cat; echo \"done $?\"", "$0 $1 && echo 'done 0'"]
+        {
+            let family = Family::new();
+            let command = command.replace("$1", words);
+            let end = family.shell(&command, [program]).run();
+            end.assert_code(0).assert_stderr("");
+            assert_eq!(end.stdout, "done 0\n");
+            assert!(end.took < Duration::from_secs(5), "{end:#?}");
+            family.daemon();
+        }
+    }
+}
+
+/// `app && echo up` says up only if it is.
+#[test]
+fn the_shell_can_believe_it() {
+    let family = Family::new();
+    let end = family.shell("$0 exit=3 && echo up || echo \"down $?\"", [READY]).run();
+    assert_eq!(end.stdout, "down 3\n");
+    family.assert_gone();
+}
