@@ -58,7 +58,7 @@ fn main(options: &[Given], mut function: Function, errors: &mut Vec<Error>) -> T
         }
     };
     let setup = match find("setup") {
-        Some(Value::Tokens(setup)) => Some(enclosed(setup)),
+        Some(Value::Tokens(setup)) => Some(enclosed(setup).into_token_stream()),
         Some(_) if value.is_some() => Some(nothing()),
         _ => None,
     };
@@ -109,7 +109,7 @@ impl Parts<'_> {
         let unfilled = self.unfilled.iter().map(|param| param.set_to(&nothing()));
         let launch = self.launch(self.value.as_ref(), None, self.ready.as_ref());
         let body = with_statements(body, quote! { #(#unfilled)* #launch });
-        quote! { #inert #visibility #fn_token #name() #returns #body }
+        quote! { #inert #visibility #fn_token #name #parens #returns #body }
     }
 
     /// Another attribute rewrites the function, most likely into one that starts threads. It gets a function inside of
@@ -153,8 +153,8 @@ impl Parts<'_> {
             quote_spanned!(own=> let _ = #name; loop {})
         };
         quote_spanned! {own=>
-            #inert #visibility #fn_token #name() #returns {
-                #macros #asyncness #fn_token #name() #returns #body
+            #inert #visibility #fn_token #name #parens #returns {
+                #macros #asyncness #fn_token #name #parens #returns #body
                 #launch
                 #(#runtime::__private::put(#handed);)*
                 #call
@@ -192,7 +192,7 @@ impl Parts<'_> {
                 let path = quote_spanned!(own=> #runtime::__private::start)
                     .into_iter()
                     .map(|token| located(token, first));
-                let arguments = located(Group::new(Delimiter::Parenthesis, daemon).into(), last);
+                let arguments = enclosed_at(daemon, last);
                 param.set_to(&quote! { #(#path)* #arguments })
             }
         };
@@ -226,9 +226,14 @@ fn method(given: &Given) -> Option<TokenStream> {
 }
 
 /// `(value)`: whatever is wrong with the value ends at the bracket.
-fn enclosed(value: &TokenStream) -> TokenStream {
-    let group = Group::new(Delimiter::Parenthesis, value.clone());
-    located(group.into(), ends(value).1).into_token_stream()
+fn enclosed(value: &TokenStream) -> Group {
+    enclosed_at(value.clone(), ends(value).1)
+}
+
+fn enclosed_at(value: TokenStream, at: Span) -> Group {
+    let mut group = Group::new(Delimiter::Parenthesis, value);
+    group.set_span(Span::mixed_site().located_at(at));
+    group
 }
 
 /// A value of any type, where an error has been said already. It does not make what follows unreachable.

@@ -1,7 +1,7 @@
 //! `fn main`: its attributes, signature and parameters. The body stays raw tokens, so that rustc says about it what it
 //! always says.
 
-use proc_macro2::{Group, Ident, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
@@ -46,6 +46,8 @@ pub(crate) struct Function {
     pub(crate) fn_token: Ident,
     pub(crate) name: Ident,
     pub(crate) params: Vec<Param>,
+    /// The empty parentheses that are left when the parameters are taken out.
+    pub(crate) parens: Group,
     /// The arrow and the type, or nothing.
     pub(crate) returns: TokenStream,
     pub(crate) body: Group,
