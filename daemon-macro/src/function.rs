@@ -2,7 +2,7 @@
 //! always says.
 
 use proc_macro2::{Delimiter, Group, Ident, Spacing, TokenStream, TokenTree};
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, LitStr, Result, Token, token};
@@ -43,13 +43,10 @@ pub(crate) struct Function {
     pub(crate) macros: TokenStream,
     pub(crate) visibility: TokenStream,
     pub(crate) asyncness: Option<Ident>,
-    pub(crate) fn_token: Ident,
+    /// `fn main() -> …`, without the parameters.
+    pub(crate) signature: TokenStream,
     pub(crate) name: Ident,
     pub(crate) params: Vec<Param>,
-    /// The empty parentheses that are left when the parameters are taken out.
-    pub(crate) parens: Group,
-    /// The arrow and the type, or nothing.
-    pub(crate) returns: TokenStream,
     pub(crate) body: Group,
 }
 
@@ -70,11 +67,7 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     while input.peek(Token![#]) {
         let pound: Token![#] = input.parse()?;
         let group: Group = input.parse()?;
-        let to = if is_inert(&group.stream()) {
-            &mut inert
-        } else {
-            &mut macros
-        };
+        let to = if is_inert(&group.stream()) { &mut inert } else { &mut macros };
         pound.to_tokens(to);
         group.to_tokens(to);
     }
@@ -84,33 +77,22 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     }
     let mut asyncness = None;
     while !input.peek(Token![fn]) {
-        let word = input
-            .call(Ident::parse_any)
-            .unwrap_or_else(|_| Ident::new("_", input.span()));
+        let word = input.call(Ident::parse_any).unwrap_or_else(|_| Ident::new("_", input.span()));
         match &*word.to_string() {
             "async" => asyncness = Some(word),
             "const" | "unsafe" | "safe" => {
-                errors.push(Error::new(
-                    word.span(),
-                    format!("`fn main` cannot be `{word}`; remove this word"),
-                ));
+                errors.push(Error::new(word.span(), format!("`fn main` cannot be `{word}`; remove this word")));
             }
             "extern" => {
                 input.parse::<Option<LitStr>>()?;
-                errors.push(Error::new(
-                    word.span(),
-                    "`fn main` is called by Rust itself; remove `extern`",
-                ));
+                errors.push(Error::new(word.span(), "`fn main` is called by Rust itself; remove `extern`"));
             }
             _ => {
-                return Err(Error::new(
-                    word.span(),
-                    "`#[daemon]` stands above `fn main`, and this is no function",
-                ));
+                return Err(Error::new(word.span(), "`#[daemon]` stands above `fn main`, and this is no function"));
             }
         }
     }
-    let fn_token = input.call(Ident::parse_any)?;
+    let word_fn: Token![fn] = input.parse()?;
     let name = input.call(Ident::parse_any)?;
     if name.unraw() != "main" {
         let words = format!("`#[daemon]` stands above `fn main`, where the program begins, and not above `fn {name}`");
@@ -121,16 +103,13 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
         while !input.peek(token::Paren) {
             input.parse::<TokenTree>()?.to_tokens(&mut generics);
         }
-        errors.push(Error::new_spanned(
-            generics,
-            "`fn main` cannot be generic: nobody could choose; remove this",
-        ));
+        errors.push(Error::new_spanned(generics, "`fn main` cannot be generic: nobody could choose; remove this"));
     }
-    let params = input.parse::<Group>()?;
-    let params = split(params.stream(), true)
-        .into_iter()
-        .filter_map(|(tokens, _)| param(tokens, errors))
-        .collect();
+    let group = input.parse::<Group>()?;
+    let params = split(group.stream(), true);
+    let params = params.into_iter().filter_map(|(tokens, _)| param(tokens, errors)).collect();
+    let mut parens = Group::new(Delimiter::Parenthesis, TokenStream::new());
+    parens.set_span(group.span());
     let returns = until_body(input, |input| input.peek(Token![where]))?;
     let bounds = until_body(input, |_| false)?;
     if !bounds.is_empty() {
@@ -143,17 +122,8 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
         return Err(Error::new(input.span(), "`fn main` needs a body: `{ … }`"));
     }
     let body = input.parse()?;
-    Ok(Function {
-        inert,
-        macros,
-        visibility,
-        asyncness,
-        fn_token,
-        name,
-        params,
-        returns,
-        body,
-    })
+    let signature = quote! { #word_fn #name #parens #returns };
+    Ok(Function { inert, macros, visibility, asyncness, signature, name, params, body })
 }
 
 /// The tokens up to the body, which is the last one, or up to what `end` sees.
@@ -175,10 +145,7 @@ fn is_inert(attribute: &TokenStream) -> bool {
     let mut tokens = attribute.clone().into_iter();
     match (tokens.next(), tokens.next()) {
         (Some(TokenTree::Ident(name)), Some(TokenTree::Group(group))) if name == "cfg_attr" => {
-            split(group.stream(), true)
-                .into_iter()
-                .skip(1)
-                .all(|(tokens, _)| is_inert(&tokens.into_iter().collect()))
+            split(group.stream(), true).into_iter().skip(1).all(|(tokens, _)| is_inert(&tokens.into_iter().collect()))
         }
         (Some(TokenTree::Ident(name)), _) => INERT.iter().any(|inert| name == inert),
         _ => false,
@@ -187,14 +154,9 @@ fn is_inert(attribute: &TokenStream) -> bool {
 
 fn param(tokens: Vec<TokenTree>, errors: &mut Vec<Error>) -> Option<Param> {
     let all: TokenStream = tokens.iter().cloned().collect();
-    let attributes = 2 * tokens
-        .chunks_exact(2)
-        .take_while(|pair| is_punct(&pair[0], '#'))
-        .count();
+    let attributes = 2 * tokens.chunks_exact(2).take_while(|pair| is_punct(&pair[0], '#')).count();
     let (attributes, rest) = tokens.split_at(attributes);
-    let colon = (0..rest.len())
-        .find(|&at| is_single_colon(rest, at))
-        .unwrap_or(rest.len());
+    let colon = (0..rest.len()).find(|&at| is_single_colon(rest, at)).unwrap_or(rest.len());
     let (pattern, ty) = (&rest[..colon], rest.get(colon + 1..).unwrap_or_default());
     let words = if pattern.iter().any(|token| token.to_string() == "self") {
         "`fn main` is no method; remove `self`"

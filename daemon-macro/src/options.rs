@@ -73,10 +73,7 @@ pub(crate) mod rule {
 
 /// What others call it: the daemonize crates, daemon(3), python-daemon, systemd. In lower case and without `_`.
 const FOREIGN: &[(&str, &str)] = &[
-    (
-        "chdir",
-        "workingdirectory workingdir workdir currentdir directory dir cwd wd",
-    ),
+    ("chdir", "workingdirectory workingdir workdir currentdir directory dir cwd wd"),
     ("umask", "filemode mode mask"),
     ("ignore_sigchld", "sigchld nozombies"),
     ("pid_file", "pid pidpath lock lockfile pidlockfile singleinstance"),
@@ -91,10 +88,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("no_core_dumps", "preventcore limitcore nocore coredumps"),
     ("keep_fds", "filespreserve preservefds keepfiles fds"),
     ("keep_env", "env environment passenvironment preserveenv"),
-    (
-        "setup",
-        "init args privilegedaction before prefork execstartpre onstart",
-    ),
+    ("setup", "init args privilegedaction before prefork execstartpre onstart"),
     ("foreground", "nofork nodaemon supervised"),
     ("start_timeout", "timeout timeoutstartsec timeoutsec"),
     ("trace", "debug verbose"),
@@ -109,16 +103,8 @@ const UNIT: &str = "restart restartsec execstart execstop killmode killsignal af
                     watchdogsec nice limitnofile notifyaccess capabilityboundingset protectsystem privatetmp";
 
 /// What has no effect on a process that is not detached.
-const DETACHED_ONLY: &[&str] = &[
-    "trace",
-    "keep_fds",
-    "keep_env",
-    "stdin",
-    "stdout",
-    "stderr",
-    "reopen_on_sighup",
-    "start_timeout",
-];
+const DETACHED_ONLY: &[&str] =
+    &["trace", "keep_fds", "keep_env", "stdin", "stdout", "stderr", "reopen_on_sighup", "start_timeout"];
 
 /// An option as it was written.
 pub(crate) struct Given {
@@ -182,10 +168,7 @@ fn pieces(options: TokenStream, errors: &mut Vec<Error>) -> Vec<Vec<TokenTree>> 
             continue;
         }
         while let Some(next) = (1..piece.len()).find(|&at| begins_option(&piece, at)) {
-            errors.push(Error::new(
-                piece[next].span(),
-                format!("a comma is missing before `{}`", piece[next]),
-            ));
+            errors.push(Error::new(piece[next].span(), format!("a comma is missing before `{}`", piece[next])));
             let rest = piece.split_off(next);
             pieces.push(std::mem::replace(&mut piece, rest));
         }
@@ -207,10 +190,7 @@ fn begins_option(tokens: &[TokenTree], at: usize) -> bool {
 /// One option. `None` if it cannot be told which.
 fn option(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
     let TokenTree::Ident(name) = &piece[0] else {
-        errors.push(Error::new(
-            piece[0].span(),
-            "here stands an option's name, without quotes: `umask = 0o022`",
-        ));
+        errors.push(Error::new(piece[0].span(), "here stands an option's name, without quotes: `umask = 0o022`"));
         return None;
     };
     let (row, wrong) = look_up(&name.unraw().to_string());
@@ -237,12 +217,7 @@ fn option(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
         };
         errors.push(Error::new_spanned(at, words));
     }
-    Some(Given {
-        name: name.clone(),
-        option,
-        value,
-        kind,
-    })
+    Some(Given { name: name.clone(), option, value, kind })
 }
 
 /// The row of a name, and what is wrong with the name: the nearest of ours, or one that others use for the same.
@@ -254,21 +229,12 @@ fn look_up(name: &str) -> (Option<&'static Row>, Option<String>) {
     let wanted = plain(name);
     let is_in = |names: &str| names.split_whitespace().any(|name| name == wanted);
     let distance = |row: &&Row| distance(&plain(row.0), &wanted);
-    let nearest = TABLE
-        .iter()
-        .min_by_key(distance)
-        .filter(|row| distance(row) <= (1 + wanted.len() / 5).min(3));
-    let foreign = FOREIGN
-        .iter()
-        .find(|(_, names)| is_in(names))
-        .map(|(option, _)| *option);
+    let nearest = TABLE.iter().min_by_key(distance).filter(|row| distance(row) <= (1 + wanted.len() / 5).min(3));
+    let foreign = FOREIGN.iter().find(|(_, names)| is_in(names)).map(|(option, _)| *option);
     let (option, words) = if let Some(option) = foreign {
         (foreign, format!("here it is called `{option}`"))
     } else if is_in(DETACH) {
-        (
-            None,
-            "a daemon detaches, unless its supervisor wants it in the foreground or `foreground = true`".to_owned(),
-        )
+        (None, "a daemon detaches, unless its supervisor wants it in the foreground or `foreground = true`".to_owned())
     } else if is_in(UNIT) {
         (None, "it is systemd's, and stands in the unit file".to_owned())
     } else if let Some(row) = nearest {
@@ -277,10 +243,7 @@ fn look_up(name: &str) -> (Option<&'static Row>, Option<String>) {
         let names: Vec<_> = TABLE.iter().map(|row| format!("`{}`", row.0)).collect();
         (None, format!("the options are {}", names.join(", ")))
     };
-    (
-        TABLE.iter().find(|row| Some(row.0) == option),
-        Some(format!("unknown option `{name}`; {words}")),
-    )
+    (TABLE.iter().find(|row| Some(row.0) == option), Some(format!("unknown option `{name}`; {words}")))
 }
 
 /// How many letters have to be changed, added or removed to make `b` of `a` (Levenshtein).
@@ -320,10 +283,7 @@ fn check(kind: Kind, value: &TokenStream) -> Vec<(TokenStream, Mistake)> {
                 let mistake = check_literal(kind, &literal(item)?);
                 let twice =
                     kind == Kind::Descriptors && items[..at].iter().any(|other| other.to_string() == item.to_string());
-                Some((
-                    item.clone(),
-                    mistake.or(twice.then_some(Mistake::Rule(rule::FD_TWICE)))?,
-                ))
+                Some((item.clone(), mistake.or(twice.then_some(Mistake::Rule(rule::FD_TWICE)))?))
             };
             return items.iter().enumerate().filter_map(mistake).collect();
         }
@@ -346,10 +306,7 @@ fn check_literal(kind: Kind, literal: &Lit) -> Option<Mistake> {
                 let octal = digits.len() < 4 && !digits.contains(['8', '9']);
                 return Some(Mistake::Decimal(octal.then(|| digits.to_owned())));
             }
-            &[(
-                number.base10_parse::<u32>().is_ok_and(|mode| mode <= 0o777),
-                rule::UMASK,
-            )]
+            &[(number.base10_parse::<u32>().is_ok_and(|mode| mode <= 0o777), rule::UMASK)]
         }
         (Kind::Id, Lit::Int(number)) if !negative(number) => {
             &[(number.base10_parse::<u32>().is_ok_and(|id| id < u32::MAX), rule::ID)]
@@ -362,11 +319,7 @@ fn check_literal(kind: Kind, literal: &Lit) -> Option<Mistake> {
         (Kind::Path | Kind::AbsolutePath | Kind::Id, Lit::Str(text)) => {
             let text = text.value();
             let relative = kind == Kind::AbsolutePath && !text.starts_with('/');
-            &[
-                (!text.is_empty(), rule::EMPTY),
-                (!text.contains('\0'), rule::NUL),
-                (!relative, rule::ABSOLUTE),
-            ]
+            &[(!text.is_empty(), rule::EMPTY), (!text.contains('\0'), rule::NUL), (!relative, rule::ABSOLUTE)]
         }
         (Kind::Names, Lit::Str(text)) => {
             let text = text.value();
@@ -378,10 +331,7 @@ fn check_literal(kind: Kind, literal: &Lit) -> Option<Mistake> {
         }
         _ => return Some(Mistake::Kind),
     };
-    rules
-        .iter()
-        .find(|(kept, _)| !kept)
-        .map(|(_, rule)| Mistake::Rule(rule))
+    rules.iter().find(|(kept, _)| !kept).map(|(_, rule)| Mistake::Rule(rule))
 }
 
 /// `a::b`, `::a`, `$crate::a`, also as a macro's fragment.
@@ -401,9 +351,7 @@ fn is_path(value: &TokenStream) -> bool {
 
 /// Options that make no sense together: said at the second one.
 fn contradictions(all: &[Given], errors: &mut Vec<Error>) {
-    let foreground = all
-        .iter()
-        .position(|given| given.option == "foreground" && given.is_on());
+    let foreground = all.iter().position(|given| given.option == "foreground" && given.is_on());
     for (at, given) in all.iter().enumerate().filter(|(_, given)| given.is_on()) {
         if given.option == "reopen_on_sighup" && !all.iter().any(|other| matches!(other.option, "stdout" | "stderr")) {
             let words = "`reopen_on_sighup` needs a log file; add `stderr = \"/var/log/app.log\"`, or `stdout`";
