@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Error;
 
-use crate::function::{self, Function, Param, is_punct};
+use crate::function::{self, Function, Param, prologue};
 use crate::options::{self, Given, Value};
 
 /// The whole attribute.
@@ -191,12 +191,11 @@ fn nothing() -> TokenStream {
     quote_spanned!(Span::mixed_site()=> ::core::option::Option::unwrap(::core::option::Option::None))
 }
 
-/// The user's body, with statements at its top, after its inner attributes.
+/// The user's body, with statements put in.
 fn with_statements(body: &Group, statements: TokenStream) -> Group {
     let tokens: Vec<TokenTree> = body.stream().into_iter().collect();
-    let inner = tokens.chunks_exact(3).take_while(|three| is_punct(&three[0], '#') && is_punct(&three[1], '!')).count();
-    let (inner, rest) = tokens.split_at(3 * inner);
-    let mut group = Group::new(Delimiter::Brace, quote! { #(#inner)* #statements #(#rest)* });
+    let (before, after) = tokens.split_at(prologue(&tokens));
+    let mut group = Group::new(Delimiter::Brace, quote! { #(#before)* #statements #(#after)* });
     group.set_span(body.span());
     group
 }

@@ -6,7 +6,7 @@ use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::{Error, Lit, LitInt};
 
-use crate::function::{is_punct, split};
+use crate::function::{is_punct, is_word, split};
 
 /// What an option's value is.
 #[derive(Clone, Copy, PartialEq)]
@@ -179,12 +179,12 @@ fn pieces(options: TokenStream, errors: &mut Vec<Error>) -> Vec<Vec<TokenTree>> 
 
 /// Whether an option's name stands here, followed by one `=`, or last of all after what ends a value.
 fn begins_option(tokens: &[TokenTree], at: usize) -> bool {
-    let name = tokens[at].to_string();
+    let TokenTree::Ident(name) = &tokens[at] else { return false };
     let after = |distance: usize, wanted| tokens.get(at + distance).is_some_and(|token| is_punct(token, wanted));
     let ended = matches!(tokens[at - 1], TokenTree::Literal(_) | TokenTree::Group(_));
     let last = at + 1 == tokens.len() && ended;
     let named = after(1, '=') && !after(2, '=') && !after(2, '>') && !is_punct(&tokens[at - 1], '.');
-    (last || named) && TABLE.iter().any(|row| row.0 == name)
+    (last || named) && TABLE.iter().any(|row| name == row.0)
 }
 
 /// One option. `None` if it cannot be told which.
@@ -203,7 +203,7 @@ fn option(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
         [equals, value @ ..] if is_punct(equals, '=') && value.first().is_some_and(|first| !is_punct(first, '=')) => {
             let value = value.iter().cloned().collect();
             let mistakes = check(kind, &value);
-            let wrong = mistakes.iter().any(|(_, mistake)| matches!(mistake, Mistake::Kind));
+            let wrong = mistakes.iter().any(|(_, mistake)| matches!(mistake, Mistake::Kind | Mistake::Await));
             (if wrong { Value::Wrong } else { Value::Tokens(value) }, mistakes)
         }
         _ => (Value::Wrong, vec![(piece.iter().cloned().collect(), Mistake::Kind)]),
@@ -212,6 +212,9 @@ fn option(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
         let words = match mistake {
             Mistake::Kind => format!("`{option}` takes {takes}"),
             Mistake::Rule(rule) => format!("{option} {rule}"),
+            Mistake::Await => {
+                "options are evaluated before the runtime starts; `.await` belongs in the body".to_owned()
+            }
             Mistake::Decimal(None) => format!("{option} is wanted in octal; write it as `0o…`"),
             Mistake::Decimal(Some(digits)) => format!("{option} is wanted in octal; write `{option} = 0o{digits}`"),
         };
@@ -265,6 +268,7 @@ enum Mistake {
     /// It is of another kind, so that rustc could make no use of it.
     Kind,
     Rule(&'static str),
+    Await,
     /// A decimal umask, and the octal digits that were meant, if they can be told.
     Decimal(Option<String>),
 }
@@ -274,6 +278,9 @@ enum Mistake {
 fn check(kind: Kind, value: &TokenStream) -> Vec<(TokenStream, Mistake)> {
     let literal = |tokens: &TokenStream| syn::parse2::<Lit>(tokens.clone()).ok();
     let last = value.clone().into_iter().last();
+    if let Some(word) = value.clone().into_iter().find(|token| is_word(token, "await")) {
+        return vec![(word.into(), Mistake::Await)];
+    }
     let mistake = match (kind, literal(value), last) {
         (Kind::Crate, ..) => (!is_path(value)).then_some(Mistake::Kind),
         (Kind::Descriptors | Kind::Names, None, Some(TokenTree::Group(list))) => {
