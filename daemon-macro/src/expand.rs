@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Error;
 
-use crate::function::{self, Function, Param, is_punct};
+use crate::function::{self, Function, Param, prologue};
 use crate::options::{self, Given, Value};
 
 /// The whole attribute.
@@ -49,7 +49,7 @@ fn main(options: &[Given], mut function: Function, errors: &mut Vec<Error>) -> T
         }
     };
     let setup = match find("setup") {
-        Some(Value::Tokens(setup)) => Some(enclosed(setup)),
+        Some(Value::Tokens(setup)) => Some(enclosed(setup).into_token_stream()),
         Some(_) if value.is_some() => Some(nothing()),
         _ => None,
     };
@@ -81,18 +81,26 @@ struct Parts<'a> {
 impl Parts<'_> {
     /// No other attribute rewrites the function: all goes to the top of its body.
     fn direct(&self, function: &Function) -> TokenStream {
+<<<<<<< HEAD
         let Function { inert, visibility, fn_token, name, returns, body, .. } = function;
+=======
+        let Function { inert, visibility, signature, body, .. } = function;
+>>>>>>> 1eaffc5c7f903c388787f7e2be72b18176709499
         let unfilled = self.unfilled.iter().map(|param| param.set_to(&nothing()));
         let launch = self.launch(self.value.as_ref(), None, self.ready.as_ref());
         let body = with_statements(body, quote! { #(#unfilled)* #launch });
-        quote! { #inert #visibility #fn_token #name() #returns #body }
+        quote! { #inert #visibility #signature #body }
     }
 
     /// Another attribute rewrites the function, most likely into one that starts threads. It gets a function inside of
     /// ours, of the same name and without parameters, which such attributes refuse. The values go through the runtime's
     /// `put` and `take`. Without `call` the function is only type-checked.
     fn nested(&self, function: &Function, call: bool) -> TokenStream {
+<<<<<<< HEAD
         let Function { inert, macros, visibility, asyncness, fn_token, name, returns, body, .. } = function;
+=======
+        let Function { inert, macros, visibility, asyncness, signature, name, body, .. } = function;
+>>>>>>> 1eaffc5c7f903c388787f7e2be72b18176709499
         let own = Span::mixed_site();
         let runtime = &self.runtime;
         let unfilled = self.unfilled.iter().map(|param| param.set_to(&nothing()));
@@ -108,8 +116,8 @@ impl Parts<'_> {
         let handed = value.iter().chain(&ready).map(|param| &param.pattern);
         let call = if call { quote_spanned!(own=> #name()) } else { quote_spanned!(own=> let _ = #name; loop {}) };
         quote_spanned! {own=>
-            #inert #visibility #fn_token #name() #returns {
-                #macros #asyncness #fn_token #name() #returns #body
+            #inert #visibility #signature {
+                #macros #asyncness #signature #body
                 #launch
                 #(#runtime::__private::put(#handed);)*
                 #call
@@ -146,7 +154,11 @@ impl Parts<'_> {
                 let (first, last) = ends(&param.ty);
                 let path =
                     quote_spanned!(own=> #runtime::__private::start).into_iter().map(|token| located(token, first));
+<<<<<<< HEAD
                 let arguments = located(Group::new(Delimiter::Parenthesis, daemon).into(), last);
+=======
+                let arguments = enclosed_at(daemon, last);
+>>>>>>> 1eaffc5c7f903c388787f7e2be72b18176709499
                 param.set_to(&quote! { #(#path)* #arguments })
             }
         };
@@ -178,9 +190,14 @@ fn method(given: &Given) -> Option<TokenStream> {
 }
 
 /// `(value)`: whatever is wrong with the value ends at the bracket.
-fn enclosed(value: &TokenStream) -> TokenStream {
-    let group = Group::new(Delimiter::Parenthesis, value.clone());
-    located(group.into(), ends(value).1).into_token_stream()
+fn enclosed(value: &TokenStream) -> Group {
+    enclosed_at(value.clone(), ends(value).1)
+}
+
+fn enclosed_at(value: TokenStream, at: Span) -> Group {
+    let mut group = Group::new(Delimiter::Parenthesis, value);
+    group.set_span(Span::mixed_site().located_at(at));
+    group
 }
 
 /// A value of any type, where an error has been said already. It does not make what follows unreachable.
@@ -188,12 +205,17 @@ fn nothing() -> TokenStream {
     quote_spanned!(Span::mixed_site()=> ::core::option::Option::unwrap(::core::option::Option::None))
 }
 
-/// The user's body, with statements at its top, after its inner attributes.
+/// The user's body, with statements put in.
 fn with_statements(body: &Group, statements: TokenStream) -> Group {
     let tokens: Vec<TokenTree> = body.stream().into_iter().collect();
+<<<<<<< HEAD
     let inner = tokens.chunks_exact(3).take_while(|three| is_punct(&three[0], '#') && is_punct(&three[1], '!')).count();
     let (inner, rest) = tokens.split_at(3 * inner);
     let mut group = Group::new(Delimiter::Brace, quote! { #(#inner)* #statements #(#rest)* });
+=======
+    let (before, after) = tokens.split_at(prologue(&tokens));
+    let mut group = Group::new(Delimiter::Brace, quote! { #(#before)* #statements #(#after)* });
+>>>>>>> 1eaffc5c7f903c388787f7e2be72b18176709499
     group.set_span(body.span());
     group
 }
