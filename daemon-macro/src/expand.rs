@@ -81,11 +81,7 @@ struct Parts<'a> {
 impl Parts<'_> {
     /// No other attribute rewrites the function: all goes to the top of its body.
     fn direct(&self, function: &Function) -> TokenStream {
-<<<<<<< HEAD
-        let Function { inert, visibility, fn_token, name, returns, body, .. } = function;
-=======
         let Function { inert, visibility, signature, body, .. } = function;
->>>>>>> 1eaffc5c7f903c388787f7e2be72b18176709499
         let unfilled = self.unfilled.iter().map(|param| param.set_to(&nothing()));
         let launch = self.launch(self.value.as_ref(), None, self.ready.as_ref());
         let body = with_statements(body, quote! { #(#unfilled)* #launch });
@@ -96,11 +92,7 @@ impl Parts<'_> {
     /// ours, of the same name and without parameters, which such attributes refuse. The values go through the runtime's
     /// `put` and `take`. Without `call` the function is only type-checked.
     fn nested(&self, function: &Function, call: bool) -> TokenStream {
-<<<<<<< HEAD
-        let Function { inert, macros, visibility, asyncness, fn_token, name, returns, body, .. } = function;
-=======
         let Function { inert, macros, visibility, asyncness, signature, name, body, .. } = function;
->>>>>>> 1eaffc5c7f903c388787f7e2be72b18176709499
         let own = Span::mixed_site();
         let runtime = &self.runtime;
         let unfilled = self.unfilled.iter().map(|param| param.set_to(&nothing()));
@@ -154,11 +146,7 @@ impl Parts<'_> {
                 let (first, last) = ends(&param.ty);
                 let path =
                     quote_spanned!(own=> #runtime::__private::start).into_iter().map(|token| located(token, first));
-<<<<<<< HEAD
-                let arguments = located(Group::new(Delimiter::Parenthesis, daemon).into(), last);
-=======
                 let arguments = enclosed_at(daemon, last);
->>>>>>> 1eaffc5c7f903c388787f7e2be72b18176709499
                 param.set_to(&quote! { #(#path)* #arguments })
             }
         };
@@ -208,14 +196,8 @@ fn nothing() -> TokenStream {
 /// The user's body, with statements put in.
 fn with_statements(body: &Group, statements: TokenStream) -> Group {
     let tokens: Vec<TokenTree> = body.stream().into_iter().collect();
-<<<<<<< HEAD
-    let inner = tokens.chunks_exact(3).take_while(|three| is_punct(&three[0], '#') && is_punct(&three[1], '!')).count();
-    let (inner, rest) = tokens.split_at(3 * inner);
-    let mut group = Group::new(Delimiter::Brace, quote! { #(#inner)* #statements #(#rest)* });
-=======
     let (before, after) = tokens.split_at(prologue(&tokens));
     let mut group = Group::new(Delimiter::Brace, quote! { #(#before)* #statements #(#after)* });
->>>>>>> 1eaffc5c7f903c388787f7e2be72b18176709499
     group.set_span(body.span());
     group
 }

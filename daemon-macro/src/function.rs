@@ -46,15 +46,12 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     while input.peek(Token![#]) {
         let pound: Token![#] = input.parse()?;
         let group: Group = input.parse()?;
-<<<<<<< HEAD
-=======
         let path =
             group.stream().into_iter().take_while(|token| matches!(token, TokenTree::Ident(_)) || is_punct(token, ':'));
         if let Some(TokenTree::Ident(last)) = path.last().filter(|last| is_word(last, "daemon")) {
             errors.push(Error::new(last.span(), "`#[daemon]` stands here twice; put all options into one"));
             continue;
         }
->>>>>>> 1eaffc5c7f903c388787f7e2be72b18176709499
         let to = if is_inert(&group.stream()) { &mut inert } else { &mut macros };
         pound.to_tokens(to);
         group.to_tokens(to);
@@ -93,16 +90,11 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
         }
         errors.push(Error::new_spanned(generics, "`fn main` cannot be generic: nobody could choose; remove this"));
     }
-<<<<<<< HEAD
-    let params = input.parse::<Group>()?;
-    let params = split(params.stream(), true).into_iter().filter_map(|(tokens, _)| param(tokens, errors)).collect();
-=======
     let group = input.parse::<Group>()?;
     let params = split(group.stream(), true);
     let params = params.into_iter().filter_map(|(tokens, _)| param(tokens, errors)).collect();
     let mut parens = Group::new(Delimiter::Parenthesis, TokenStream::new());
     parens.set_span(group.span());
->>>>>>> 1eaffc5c7f903c388787f7e2be72b18176709499
     let returns = until_body(input, |input| input.peek(Token![where]))?;
     let bounds = until_body(input, |_| false)?;
     if !bounds.is_empty() {
@@ -115,12 +107,8 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
         return Err(Error::new(input.span(), "`fn main` needs a body: `{ … }`"));
     }
     let body = input.parse()?;
-<<<<<<< HEAD
-    Ok(Function { inert, macros, visibility, asyncness, fn_token, name, params, returns, body })
-=======
     let signature = quote! { #word_fn #name #parens #returns };
     Ok(Function { inert, macros, visibility, asyncness, signature, name, params, body })
->>>>>>> 1eaffc5c7f903c388787f7e2be72b18176709499
 }
 
 /// The tokens up to the body, which is the last one, or up to what `end` sees.
@@ -151,10 +139,6 @@ fn is_inert(attribute: &TokenStream) -> bool {
 }
 
 fn param(tokens: Vec<TokenTree>, errors: &mut Vec<Error>) -> Option<Param> {
-<<<<<<< HEAD
-    let all: TokenStream = tokens.iter().cloned().collect();
-=======
->>>>>>> 1eaffc5c7f903c388787f7e2be72b18176709499
     let attributes = 2 * tokens.chunks_exact(2).take_while(|pair| is_punct(&pair[0], '#')).count();
     let (attributes, rest) = tokens.split_at(attributes);
     let colon = (0..rest.len()).find(|&at| is_single_colon(rest, at)).unwrap_or(rest.len());

@@ -58,8 +58,6 @@ pub mod __private {
     /// Takes what was put, in the same order.
     pub fn take<T: 'static>() -> T {
         let value = HANDED.with_borrow_mut(|handed| handed.remove(0));
-        *value
-            .downcast()
-            .expect("what was put is taken in the same order")
+        *value.downcast().expect("what was put is taken in the same order")
     }
 }
