@@ -22,7 +22,10 @@ fn launch<'a>(family: &'a Family, program: &str, given: &[&str]) -> Launch<'a> {
     let mut launch = family.launch(program);
     launch.command().env_clear();
     let split = |variable: &&str| variable.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
-    given.iter().filter_map(split).fold(launch.env(TAG, family.folder()), |launch, (name, value)| launch.env(name, value))
+    given
+        .iter()
+        .filter_map(split)
+        .fold(launch.env(TAG, family.folder()), |launch, (name, value)| launch.env(name, value))
 }
 
 /// What a program that the daemon becomes has in its environment, without the family's own and the options.
