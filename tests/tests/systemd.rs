@@ -12,17 +12,12 @@ struct Unit {
     port: u16,
     service: String,
     socket: Option<String>,
-    /// Whether `systemctl start` waits until the server is ready.
-    waits: bool,
-    detaches: bool,
 }
 
 impl Unit {
     fn new(name: &'static str, port: u16, service: &str) -> Unit {
         let adapted = service.replace("echo-server", name).replace("7007", &port.to_string());
-        let waits = !service.contains("Type=simple") && !service.contains("Type=exec");
-        let detaches = service.contains("Type=forking");
-        Unit { name, port, service: adapted, socket: None, waits, detaches }
+        Unit { name, port, service: adapted, socket: None }
     }
 
     fn notify(name: &'static str, port: u16) -> Unit {
@@ -53,6 +48,25 @@ impl Unit {
         self
     }
 
+    /// The same, and a failed start is not tried again.
+    fn once(mut self) -> Unit {
+        self.service = self.service.replace("Restart=on-failure", "Restart=no");
+        self
+    }
+
+    fn kind(&self) -> &str {
+        self.service.lines().find_map(|line| line.strip_prefix("Type=")).expect("a unit file with a type")
+    }
+
+    /// Whether `systemctl start` waits until the server is ready.
+    fn waits(&self) -> bool {
+        matches!(self.kind(), "notify" | "forking")
+    }
+
+    fn detaches(&self) -> bool {
+        self.kind() == "forking"
+    }
+
     fn service(&self) -> String {
         format!("{}.service", self.name)
     }
@@ -67,7 +81,7 @@ impl Unit {
 
     /// The answer of the server: its pid, and how often it was reloaded. Asked once if it must be there by now.
     fn ask(&self, systemd: &Systemd) -> (String, String) {
-        let answer = match self.waits {
+        let answer = match self.waits() {
             true => systemd.ask("127.0.0.1", self.port).expect("it serves when `systemctl start` returns"),
             false => until("it serves", || systemd.ask("127.0.0.1", self.port)),
         };
@@ -111,7 +125,7 @@ fn lives_well(unit: &Unit) {
     let [pid] = members[..] else { panic!("not one process: {members:?}") };
     let server = Proc::of(pid).expect("it runs");
     // systemd makes each process that it starts the leader of a session; a daemon is never one.
-    assert_eq!(server.sid == server.pid, !unit.detaches, "{server:#?}");
+    assert_eq!(server.sid == server.pid, !unit.detaches(), "{server:#?}");
     assert_eq!(server.ppid, systemd.init(), "{server:#?}");
 
     systemctl(systemd, "reload", service);
@@ -144,7 +158,7 @@ fn lives_well(unit: &Unit) {
     assert!(unexpected.is_empty(), "{unexpected:#?}");
     let said = |message: &str| journal.iter().filter(|entry| entry.message.starts_with(message)).count();
     assert_eq!(said("listening on"), 2, "{journal:#?}");
-    if !unit.detaches {
+    if !unit.detaches() {
         assert_eq!(said("reloaded"), 1, "{journal:#?}");
     }
 }
@@ -182,46 +196,62 @@ fn socket_activated() {
     lives_well(&Unit::socket("activated", 7005));
 }
 
-/// A start that ends with `code`, and a line that it leaves in the journal, with the priority of that.
-fn fails_well(unit: &Unit, code: &str, line: &str, priority: u8) {
+/// A start that ends with this exit code, and leaves this line in the journal.
+fn fails_well(unit: &Unit, code: &str, line: &str) -> Entry {
     let systemd = &*Systemd::shared();
     unit.install(systemd);
     let service = &unit.service();
     let output = systemd.systemctl(&["start", service]);
-    if unit.waits {
+    if unit.waits() {
         assert_eq!(output.status.code(), Some(1), "{output:?}");
-    } else {
-        until("it has failed", || (unit.property(systemd, "ActiveState") == "failed").then_some(()));
     }
-    let journal = systemd.journal(service);
+    until("it has failed", || (unit.property(systemd, "ActiveState") == "failed").then_some(()));
+    let mut journal = systemd.journal(service);
     assert_eq!(unit.property(systemd, "Result"), "exit-code", "{journal:#?}");
-    if unit.detaches {
-        // The main process has never been; the launcher is a control process.
+    if unit.detaches() {
+        // There has never been a main process. The launcher is a control process, which has no property of its own.
         let status = unit.property(systemd, "ExecStart");
         assert!(status.contains(&format!("code=exited ; status={code} }}")), "{status}");
     } else {
         assert_eq!(unit.property(systemd, "ExecMainStatus"), code, "{journal:#?}");
     }
-    let entry = journal.iter().find(|entry| entry.identifier == unit.name && entry.message.contains(line));
-    let entry = entry.unwrap_or_else(|| panic!("{line:?} is not in {journal:#?}"));
-    assert_eq!(entry.priority, priority, "{entry:?}");
-    if unit.service.contains("Type=notify") {
-        assert!(!unit.property(systemd, "StatusText").is_empty());
+    if unit.kind() == "notify" {
+        assert_ne!(unit.property(systemd, "StatusText"), "", "{journal:#?}");
     }
     assert_eq!(systemd.ask("127.0.0.1", unit.port), None);
+    let found = journal.iter().position(|entry| entry.identifier == unit.name && entry.message.contains(line));
+    journal.swap_remove(found.unwrap_or_else(|| panic!("{line:?} is not in {journal:#?}")))
 }
 
-/// An error of a step: its own exit code, and a line of priority err.
+/// An error of a step: a line of priority err.
 #[test]
 #[ignore = "needs root and systemd"]
 fn failing_step() {
-    let line = "no-such-user";
     for unit in [
         Unit::notify("notify-step", 7011),
-        Unit::forking("forking-step", 7012),
+        Unit::forking("forking-step", 7012).once(),
         Unit::plain("exec", "exec-step", 7013),
         Unit::plain("simple", "simple-step", 7014),
     ] {
-        fails_well(&unit.with("--user no-such-user"), "67", line, 3);
+        let entry = fails_well(&unit.with("--user no-such-user"), "67", "no-such-user");
+        assert_eq!(entry.priority, 3, "{entry:?}");
+    }
+}
+
+/// An error of main's body, an exit, a panic: the same exit codes, and what they print.
+#[test]
+#[ignore = "needs root and systemd"]
+fn failing_body() {
+    for (fail, code, line) in
+        [("error", "1", "told to fail"), ("panic", "101", "told to panic"), ("3", "3", "told to exit")]
+    {
+        for unit in [
+            Unit::notify("notify-body", 7021),
+            Unit::forking("forking-body", 7022),
+            Unit::plain("exec", "exec-body", 7023),
+            Unit::plain("simple", "simple-body", 7024),
+        ] {
+            fails_well(&unit.once().with(&format!("--fail {fail}")), code, line);
+        }
     }
 }

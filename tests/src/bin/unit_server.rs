@@ -58,7 +58,10 @@ fn main(args: Args, ready: Ready) -> Result<(), Box<dyn Error>> {
         None => {}
         Some("error") => return Err("told to fail".into()),
         Some("panic") => panic!("told to panic"),
-        Some(code) => exit(code.parse()?),
+        Some(code) => {
+            println!("told to exit with {code}");
+            exit(code.parse()?)
+        }
     }
     // Time enough for a supervisor that does not wait to be found out.
     thread::sleep(Duration::from_millis(300));
