@@ -12,6 +12,7 @@ mod launch;
 mod proc;
 pub mod pty;
 mod raw;
+pub mod systemd;
 #[cfg(target_arch = "x86_64")]
 pub mod tracer;
 
