@@ -138,7 +138,6 @@ fn notifies() {
         let server = family.launch(SERVER).env("NOTIFY_SOCKET", &notify_socket).start();
         let message = receive(&socket);
         assert!(has(&message, "READY=1"), "{message:?}");
-        // It says so when it does serve.
         let address = until("what it has printed is collected", || address(&server.stdout()));
         assert_eq!(ask(&address), server.pid(), "it has detached");
         server.signal(Signal::SIGTERM);
