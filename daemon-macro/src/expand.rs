@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Error;
 
-use crate::function::{self, Function, Param, is_punct};
+use crate::function::{self, Function, Param, prologue};
 use crate::options::{self, Given, Value};
 
 /// The whole attribute.
@@ -27,19 +27,10 @@ pub(crate) fn daemon(options: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn main(options: &[Given], mut function: Function, errors: &mut Vec<Error>) -> TokenStream {
-    let find = |name: &str| {
-        options
-            .iter()
-            .find(|given| given.option == name)
-            .map(|given| &given.value)
-    };
+    let find = |name: &str| options.iter().find(|given| given.option == name).map(|given| &given.value);
     let mut params = std::mem::take(&mut function.params).into_iter();
     let mut value = if find("setup").is_some() { params.next() } else { None };
-    let mut ready = if value.is_some() || params.len() < 2 {
-        params.next()
-    } else {
-        None
-    };
+    let mut ready = if value.is_some() || params.len() < 2 { params.next() } else { None };
     let mut unfilled: Vec<Param> = params.collect();
     for param in &unfilled {
         let words = if find("setup").is_some() {
@@ -58,18 +49,11 @@ fn main(options: &[Given], mut function: Function, errors: &mut Vec<Error>) -> T
         }
     };
     let setup = match find("setup") {
-        Some(Value::Tokens(setup)) => Some(enclosed(setup)),
+        Some(Value::Tokens(setup)) => Some(enclosed(setup).into_token_stream()),
         Some(_) if value.is_some() => Some(nothing()),
         _ => None,
     };
-    let parts = Parts {
-        runtime,
-        options,
-        setup,
-        value,
-        ready,
-        unfilled,
-    };
+    let parts = Parts { runtime, options, setup, value, ready, unfilled };
     match &function.asyncness {
         Some(word) if function.macros.is_empty() => {
             let words =
@@ -97,36 +81,18 @@ struct Parts<'a> {
 impl Parts<'_> {
     /// No other attribute rewrites the function: all goes to the top of its body.
     fn direct(&self, function: &Function) -> TokenStream {
-        let Function {
-            inert,
-            visibility,
-            fn_token,
-            name,
-            returns,
-            body,
-            ..
-        } = function;
+        let Function { inert, visibility, signature, body, .. } = function;
         let unfilled = self.unfilled.iter().map(|param| param.set_to(&nothing()));
         let launch = self.launch(self.value.as_ref(), None, self.ready.as_ref());
         let body = with_statements(body, quote! { #(#unfilled)* #launch });
-        quote! { #inert #visibility #fn_token #name() #returns #body }
+        quote! { #inert #visibility #signature #body }
     }
 
     /// Another attribute rewrites the function, most likely into one that starts threads. It gets a function inside of
     /// ours, of the same name and without parameters, which such attributes refuse. The values go through the runtime's
     /// `put` and `take`. Without `call` the function is only type-checked.
     fn nested(&self, function: &Function, call: bool) -> TokenStream {
-        let Function {
-            inert,
-            macros,
-            visibility,
-            asyncness,
-            fn_token,
-            name,
-            returns,
-            body,
-            ..
-        } = function;
+        let Function { inert, macros, visibility, asyncness, signature, name, body, .. } = function;
         let own = Span::mixed_site();
         let runtime = &self.runtime;
         let unfilled = self.unfilled.iter().map(|param| param.set_to(&nothing()));
@@ -135,26 +101,15 @@ impl Parts<'_> {
         let body = with_statements(body, quote! { #(#unfilled)* #(#taken)* });
 
         // A name can be bound here too, for the options; another pattern binds references to what is handed on.
-        let value = self
-            .value
-            .as_ref()
-            .map(|param| param.named(param.name().unwrap_or(Ident::new("value", own))));
-        let by_reference = self
-            .value
-            .as_ref()
-            .filter(|param| param.name().is_none())
-            .map(Param::by_reference);
+        let value = self.value.as_ref().map(|param| param.named(param.name().unwrap_or(Ident::new("value", own))));
+        let by_reference = self.value.as_ref().filter(|param| param.name().is_none()).map(Param::by_reference);
         let ready = self.ready.as_ref().map(|param| param.named(Ident::new("ready", own)));
         let launch = self.launch(value.as_ref(), by_reference, ready.as_ref());
         let handed = value.iter().chain(&ready).map(|param| &param.pattern);
-        let call = if call {
-            quote_spanned!(own=> #name())
-        } else {
-            quote_spanned!(own=> let _ = #name; loop {})
-        };
+        let call = if call { quote_spanned!(own=> #name()) } else { quote_spanned!(own=> let _ = #name; loop {}) };
         quote_spanned! {own=>
-            #inert #visibility #fn_token #name() #returns {
-                #macros #asyncness #fn_token #name() #returns #body
+            #inert #visibility #signature {
+                #macros #asyncness #signature #body
                 #launch
                 #(#runtime::__private::put(#handed);)*
                 #call
@@ -189,14 +144,15 @@ impl Parts<'_> {
             // Where the type is wrong, rustc's error points at the type.
             Some(param) => {
                 let (first, last) = ends(&param.ty);
-                let path = quote_spanned!(own=> #runtime::__private::start)
-                    .into_iter()
-                    .map(|token| located(token, first));
-                let arguments = located(Group::new(Delimiter::Parenthesis, daemon).into(), last);
+                let path =
+                    quote_spanned!(own=> #runtime::__private::start).into_iter().map(|token| located(token, first));
+                let arguments = enclosed_at(daemon, last);
                 param.set_to(&quote! { #(#path)* #arguments })
             }
         };
-        quote! { #before #start }
+        // The first variable, so that it is dropped last: what main does at its end.
+        let main_end = quote_spanned!(own=> let _main_end = #runtime::__private::main_end(););
+        quote! { #main_end #before #start }
     }
 }
 
@@ -214,11 +170,7 @@ fn method(given: &Given) -> Option<TokenStream> {
             let and = quote_spanned!(own(ends(value).0)=> &);
             // Nothing says of what an empty list is.
             let empty = given.option == "keep_env" && value.to_string() == "[]";
-            let value = enclosed(&if empty {
-                quote_spanned!(span=> [] as [&str; 0])
-            } else {
-                value.clone()
-            });
+            let value = enclosed(&if empty { quote_spanned!(span=> [] as [&str; 0]) } else { value.clone() });
             quote_spanned!(span=> .#name(#and #value))
         }
         Value::Wrong => return None,
@@ -226,9 +178,14 @@ fn method(given: &Given) -> Option<TokenStream> {
 }
 
 /// `(value)`: whatever is wrong with the value ends at the bracket.
-fn enclosed(value: &TokenStream) -> TokenStream {
-    let group = Group::new(Delimiter::Parenthesis, value.clone());
-    located(group.into(), ends(value).1).into_token_stream()
+fn enclosed(value: &TokenStream) -> Group {
+    enclosed_at(value.clone(), ends(value).1)
+}
+
+fn enclosed_at(value: TokenStream, at: Span) -> Group {
+    let mut group = Group::new(Delimiter::Parenthesis, value);
+    group.set_span(Span::mixed_site().located_at(at));
+    group
 }
 
 /// A value of any type, where an error has been said already. It does not make what follows unreachable.
@@ -236,15 +193,11 @@ fn nothing() -> TokenStream {
     quote_spanned!(Span::mixed_site()=> ::core::option::Option::unwrap(::core::option::Option::None))
 }
 
-/// The user's body, with statements at its top, after its inner attributes.
+/// The user's body, with statements put in.
 fn with_statements(body: &Group, statements: TokenStream) -> Group {
     let tokens: Vec<TokenTree> = body.stream().into_iter().collect();
-    let inner = tokens
-        .chunks_exact(3)
-        .take_while(|three| is_punct(&three[0], '#') && is_punct(&three[1], '!'))
-        .count();
-    let (inner, rest) = tokens.split_at(3 * inner);
-    let mut group = Group::new(Delimiter::Brace, quote! { #(#inner)* #statements #(#rest)* });
+    let (before, after) = tokens.split_at(prologue(&tokens));
+    let mut group = Group::new(Delimiter::Brace, quote! { #(#before)* #statements #(#after)* });
     group.set_span(body.span());
     group
 }
@@ -265,11 +218,7 @@ fn located(mut token: TokenTree, at: Span) -> TokenTree {
 impl Param {
     /// The parameter as a statement.
     fn set_to(&self, value: &TokenStream) -> TokenStream {
-        let Param {
-            attributes,
-            pattern,
-            ty,
-        } = self;
+        let Param { attributes, pattern, ty } = self;
         quote_spanned!(Span::mixed_site()=> #attributes let #pattern: #ty = #value;)
     }
 
@@ -284,11 +233,7 @@ impl Param {
     }
 
     fn named(&self, name: Ident) -> Param {
-        Param {
-            attributes: TokenStream::new(),
-            pattern: name.into_token_stream(),
-            ty: self.ty.clone(),
-        }
+        Param { attributes: TokenStream::new(), pattern: name.into_token_stream(), ty: self.ty.clone() }
     }
 
     /// The pattern for a reference to the value: its names are references of themselves.

@@ -1,39 +1,18 @@
 //! `fn main`: its attributes, signature and parameters. The body stays raw tokens, so that rustc says about it what it
 //! always says.
 
-use proc_macro2::{Group, Ident, Spacing, TokenStream, TokenTree};
-use quote::ToTokens;
+use proc_macro2::{Delimiter, Group, Ident, Spacing, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, LitStr, Result, Token, token};
 
 /// Attributes that the compiler or its tools read where they stand. Any other may be a macro that rewrites the function.
-const INERT: &[&str] = &[
-    "allow",
-    "cfg",
-    "cold",
-    "coverage",
-    "deny",
-    "deprecated",
-    "doc",
-    "expect",
-    "export_name",
-    "forbid",
-    "inline",
-    "link_section",
-    "must_use",
-    "no_mangle",
-    "optimize",
-    "track_caller",
-    "unsafe",
-    "used",
-    "warn", //
-    "clippy",
-    "diagnostic",
-    "miri",
-    "rust_analyzer",
-    "rustfmt",
-];
+const INERT: &str = "allow cfg clippy cold coverage deny deprecated diagnostic doc expect export_name forbid inline \
+                     link_section miri must_use no_mangle optimize rust_analyzer rustfmt track_caller unsafe used warn";
+
+/// Attributes that a `let` can take over from a parameter.
+const LINTS: &str = "allow deny doc expect forbid warn";
 
 /// A function above which `#[daemon]` stands.
 pub(crate) struct Function {
@@ -43,11 +22,10 @@ pub(crate) struct Function {
     pub(crate) macros: TokenStream,
     pub(crate) visibility: TokenStream,
     pub(crate) asyncness: Option<Ident>,
-    pub(crate) fn_token: Ident,
+    /// `fn main() -> …`, without the parameters.
+    pub(crate) signature: TokenStream,
     pub(crate) name: Ident,
     pub(crate) params: Vec<Param>,
-    /// The arrow and the type, or nothing.
-    pub(crate) returns: TokenStream,
     pub(crate) body: Group,
 }
 
@@ -68,11 +46,13 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     while input.peek(Token![#]) {
         let pound: Token![#] = input.parse()?;
         let group: Group = input.parse()?;
-        let to = if is_inert(&group.stream()) {
-            &mut inert
-        } else {
-            &mut macros
-        };
+        let path =
+            group.stream().into_iter().take_while(|token| matches!(token, TokenTree::Ident(_)) || is_punct(token, ':'));
+        if let Some(TokenTree::Ident(last)) = path.last().filter(|last| is_word(last, "daemon")) {
+            errors.push(Error::new(last.span(), "`#[daemon]` stands here twice; put all options into one"));
+            continue;
+        }
+        let to = if is_inert(&group.stream()) { &mut inert } else { &mut macros };
         pound.to_tokens(to);
         group.to_tokens(to);
     }
@@ -82,33 +62,22 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     }
     let mut asyncness = None;
     while !input.peek(Token![fn]) {
-        let word = input
-            .call(Ident::parse_any)
-            .unwrap_or_else(|_| Ident::new("_", input.span()));
+        let word = input.call(Ident::parse_any).unwrap_or_else(|_| Ident::new("_", input.span()));
         match &*word.to_string() {
             "async" => asyncness = Some(word),
             "const" | "unsafe" | "safe" => {
-                errors.push(Error::new(
-                    word.span(),
-                    format!("`fn main` cannot be `{word}`; remove this word"),
-                ));
+                errors.push(Error::new(word.span(), format!("`fn main` cannot be `{word}`; remove this word")));
             }
             "extern" => {
                 input.parse::<Option<LitStr>>()?;
-                errors.push(Error::new(
-                    word.span(),
-                    "`fn main` is called by Rust itself; remove `extern`",
-                ));
+                errors.push(Error::new(word.span(), "`fn main` is called by Rust itself; remove `extern`"));
             }
             _ => {
-                return Err(Error::new(
-                    word.span(),
-                    "`#[daemon]` stands above `fn main`, and this is no function",
-                ));
+                return Err(Error::new(word.span(), "`#[daemon]` stands above `fn main`, and this is no function"));
             }
         }
     }
-    let fn_token = input.call(Ident::parse_any)?;
+    let word_fn: Token![fn] = input.parse()?;
     let name = input.call(Ident::parse_any)?;
     if name.unraw() != "main" {
         let words = format!("`#[daemon]` stands above `fn main`, where the program begins, and not above `fn {name}`");
@@ -119,16 +88,13 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
         while !input.peek(token::Paren) {
             input.parse::<TokenTree>()?.to_tokens(&mut generics);
         }
-        errors.push(Error::new_spanned(
-            generics,
-            "`fn main` cannot be generic: nobody could choose; remove this",
-        ));
+        errors.push(Error::new_spanned(generics, "`fn main` cannot be generic: nobody could choose; remove this"));
     }
-    let params = input.parse::<Group>()?;
-    let params = split(params.stream(), true)
-        .into_iter()
-        .filter_map(|(tokens, _)| param(tokens, errors))
-        .collect();
+    let group = input.parse::<Group>()?;
+    let params = split(group.stream(), true);
+    let params = params.into_iter().filter_map(|(tokens, _)| param(tokens, errors)).collect();
+    let mut parens = Group::new(Delimiter::Parenthesis, TokenStream::new());
+    parens.set_span(group.span());
     let returns = until_body(input, |input| input.peek(Token![where]))?;
     let bounds = until_body(input, |_| false)?;
     if !bounds.is_empty() {
@@ -141,17 +107,8 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
         return Err(Error::new(input.span(), "`fn main` needs a body: `{ … }`"));
     }
     let body = input.parse()?;
-    Ok(Function {
-        inert,
-        macros,
-        visibility,
-        asyncness,
-        fn_token,
-        name,
-        params,
-        returns,
-        body,
-    })
+    let signature = quote! { #word_fn #name #parens #returns };
+    Ok(Function { inert, macros, visibility, asyncness, signature, name, params, body })
 }
 
 /// The tokens up to the body, which is the last one, or up to what `end` sees.
@@ -173,41 +130,35 @@ fn is_inert(attribute: &TokenStream) -> bool {
     let mut tokens = attribute.clone().into_iter();
     match (tokens.next(), tokens.next()) {
         (Some(TokenTree::Ident(name)), Some(TokenTree::Group(group))) if name == "cfg_attr" => {
-            split(group.stream(), true)
-                .into_iter()
-                .skip(1)
-                .all(|(tokens, _)| is_inert(&tokens.into_iter().collect()))
+            split(group.stream(), true).into_iter().skip(1).all(|(tokens, _)| is_inert(&tokens.into_iter().collect()))
         }
-        (Some(TokenTree::Ident(name)), _) => INERT.iter().any(|inert| name == inert),
+        (Some(TokenTree::Group(fragment)), None) => is_inert(&fragment.stream()),
+        (Some(token), _) => is_word(&token, INERT),
         _ => false,
     }
 }
 
 fn param(tokens: Vec<TokenTree>, errors: &mut Vec<Error>) -> Option<Param> {
-    let all: TokenStream = tokens.iter().cloned().collect();
-    let attributes = 2 * tokens
-        .chunks_exact(2)
-        .take_while(|pair| is_punct(&pair[0], '#'))
-        .count();
+    let attributes = 2 * tokens.chunks_exact(2).take_while(|pair| is_punct(&pair[0], '#')).count();
     let (attributes, rest) = tokens.split_at(attributes);
-    let colon = (0..rest.len())
-        .find(|&at| is_single_colon(rest, at))
-        .unwrap_or(rest.len());
+    let colon = (0..rest.len()).find(|&at| is_single_colon(rest, at)).unwrap_or(rest.len());
     let (pattern, ty) = (&rest[..colon], rest.get(colon + 1..).unwrap_or_default());
-    let words = if pattern.iter().any(|token| token.to_string() == "self") {
-        "`fn main` is no method; remove `self`"
-    } else if pattern.first().is_none_or(|first| is_punct(first, '.'))
-        || ty.first().is_some_and(|first| is_punct(first, '.'))
-    {
-        "`fn main` is not variadic: the program's arguments are in `std::env::args()`"
-    } else {
-        return Some(Param {
-            attributes: attributes.iter().cloned().collect(),
-            pattern: pattern.iter().cloned().collect(),
-            ty: ty.iter().cloned().collect(),
-        });
+    let variadic = |tokens: &[TokenTree]| tokens.first().is_none_or(|first| is_punct(first, '.'));
+    let is_lint = |attribute: &TokenTree| match attribute {
+        TokenTree::Group(group) => group.stream().into_iter().next().is_some_and(|name| is_word(&name, LINTS)),
+        _ => true,
     };
-    errors.push(Error::new_spanned(all, words));
+    let words = if pattern.iter().any(|token| is_word(token, "self")) {
+        "`fn main` is no method; remove `self`"
+    } else if variadic(pattern) || variadic(ty) {
+        "`fn main` is not variadic: the program's arguments are in `std::env::args()`"
+    } else if !attributes.iter().all(is_lint) {
+        "a parameter here takes no attribute but `allow` and the like; write `fn main` twice, each with its `cfg`"
+    } else {
+        let [attributes, pattern, ty] = [attributes, pattern, ty].map(|tokens| tokens.iter().cloned().collect());
+        return Some(Param { attributes, pattern, ty });
+    };
+    errors.push(Error::new_spanned(tokens.iter().cloned().collect::<TokenStream>(), words));
     None
 }
 
@@ -216,6 +167,41 @@ fn is_single_colon(tokens: &[TokenTree], at: usize) -> bool {
     let joint =
         |at: usize| matches!(&tokens[at], TokenTree::Punct(p) if p.as_char() == ':' && p.spacing() == Spacing::Joint);
     is_punct(&tokens[at], ':') && !joint(at) && !(at > 0 && joint(at - 1))
+}
+
+/// How many tokens of a body stand before its first statement: inner attributes, which must, and items (`use`, `fn`, …),
+/// about which clippy would complain if a statement came before them.
+pub(crate) fn prologue(tokens: &[TokenTree]) -> usize {
+    let is = |at: usize, words: &str| tokens.get(at).is_some_and(|token| is_word(token, words));
+    let is_attribute = |at: usize| tokens.get(at).is_some_and(|token| is_punct(token, '#'));
+    let mut end = 0;
+    while is_attribute(end) && tokens.get(end + 1).is_some_and(|token| is_punct(token, '!')) {
+        end += 3;
+    }
+    loop {
+        let mut at = end;
+        while is_attribute(at) {
+            at += 2;
+        }
+        let next = at + 1;
+        let function = is(at, "async const unsafe") && is(next, "async unsafe extern fn impl trait");
+        let constant = is(at, "const") && !function && matches!(tokens.get(next), Some(TokenTree::Ident(_)));
+        let to_semicolon = constant || is(at, "use static type") || is(at, "extern") && is(next, "crate");
+        let to_brace = function || !to_semicolon && is(at, "enum extern fn impl macro_rules mod struct trait");
+        let ends = |token: &TokenTree, before: &TokenTree| match token {
+            TokenTree::Group(group) => to_brace && group.delimiter() == Delimiter::Brace && !is_punct(before, '<'),
+            token => is_punct(token, ';'),
+        };
+        match (at + 1..tokens.len()).find(|&at| ends(&tokens[at], &tokens[at - 1])) {
+            Some(last) if to_semicolon || to_brace => end = last + 1,
+            _ => return end.min(tokens.len()),
+        }
+    }
+}
+
+/// Whether a token is one of these words.
+pub(crate) fn is_word(token: &TokenTree, words: &str) -> bool {
+    matches!(token, TokenTree::Ident(word) if words.split_whitespace().any(|wanted| word == wanted))
 }
 
 pub(crate) fn is_punct(token: &TokenTree, wanted: char) -> bool {
@@ -231,7 +217,11 @@ pub(crate) fn split(tokens: TokenStream, types: bool) -> Vec<(Vec<TokenTree>, Op
     for token in tokens {
         let before = piece.last();
         let after = |wanted| before.is_some_and(|before| is_punct(before, wanted));
-        let begins = before.is_none_or(|before| is_punct(before, '=') || before.to_string() == "move");
+        let begins = match before {
+            Some(TokenTree::Ident(word)) => word == "move",
+            Some(before) => is_punct(before, '='),
+            None => true,
+        };
         if is_punct(&token, ',') && depth == 0 && !in_bars {
             pieces.push((std::mem::take(&mut piece), Some(token)));
             continue;

@@ -4,9 +4,9 @@
 
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
-use syn::{Error, Lit};
+use syn::{Error, Lit, LitInt};
 
-use crate::function::{is_punct, split};
+use crate::function::{is_punct, is_word, split};
 
 /// What an option's value is.
 #[derive(Clone, Copy, PartialEq)]
@@ -24,127 +24,87 @@ pub(crate) enum Kind {
     Crate,
 }
 
-impl Kind {
-    /// The words after "takes".
-    fn noun(self) -> &'static str {
-        match self {
-            Kind::Umask => "an octal number",
-            Kind::Path => "a path in quotes",
-            Kind::AbsolutePath => "an absolute path in quotes",
-            Kind::Flag => "nothing, or `true` or `false`",
-            Kind::Bool => "`true`, `false` or a condition",
-            Kind::Id => "a name in quotes, or a number",
-            Kind::Descriptors => "a list of descriptor numbers",
-            Kind::Names => "a list of names in quotes",
-            Kind::Seconds => "whole seconds, or a `Duration`",
-            Kind::Setup => "an expression",
-            Kind::Crate => "a path without quotes",
-        }
-    }
-}
-
+/// A name, the kind of its value, and what it takes.
 type Row = (&'static str, Kind, &'static str);
 
-/// The options: name, kind of value, and how it is written. A new option is one row here, one method of the runtime's
-/// `Daemon`, and one row in the runtime's documentation; a test compares the three.
+/// The options. A new one is one row here, one method of the runtime's `Daemon`, and one row in the runtime's
+/// documentation, which a test compares.
 #[rustfmt::skip]
 pub(crate) const TABLE: &[Row] = &[
-    ("umask",             Kind::Umask,        "umask = 0o022"),
-    ("chdir",             Kind::AbsolutePath, "chdir = \"/\""),
-    ("ignore_sigchld",    Kind::Flag,         "ignore_sigchld"),
-    ("pid_file",          Kind::Path,         "pid_file = \"/run/app.pid\""),
-    ("stdin",             Kind::Path,         "stdin = \"/dev/null\""),
-    ("stdout",            Kind::Path,         "stdout = \"/var/log/app.log\""),
-    ("stderr",            Kind::Path,         "stderr = \"/var/log/app.log\""),
-    ("reopen_on_sighup",  Kind::Flag,         "reopen_on_sighup"),
-    ("user",              Kind::Id,           "user = \"nobody\""),
-    ("group",             Kind::Id,           "group = \"nogroup\""),
-    ("chroot",            Kind::AbsolutePath, "chroot = \"/var/empty\""),
-    ("no_new_privileges", Kind::Flag,         "no_new_privileges"),
-    ("no_core_dumps",     Kind::Flag,         "no_core_dumps"),
-    ("keep_fds",          Kind::Descriptors,  "keep_fds = [3, 4]"),
-    ("keep_env",          Kind::Names,        "keep_env = [\"RUST_LOG\"]"),
-    ("setup",             Kind::Setup,        "setup = Args::parse()"),
-    ("foreground",        Kind::Bool,         "foreground = args.foreground"),
-    ("start_timeout",     Kind::Seconds,      "start_timeout = 90"),
-    ("trace",             Kind::Flag,         "trace"),
-    ("crate",             Kind::Crate,        "crate = ::daemon_runtime"),
+    ("umask",             Kind::Umask,        "an octal number: `umask = 0o022`"),
+    ("chdir",             Kind::AbsolutePath, "an absolute path in quotes: `chdir = \"/\"`"),
+    ("ignore_sigchld",    Kind::Flag,         "no value, or a bool: `ignore_sigchld`"),
+    ("pid_file",          Kind::Path,         "a path in quotes: `pid_file = \"/run/app.pid\"`"),
+    ("stdin",             Kind::Path,         "a path in quotes: `stdin = \"/dev/null\"`"),
+    ("stdout",            Kind::Path,         "a path in quotes: `stdout = \"/var/log/app.log\"`"),
+    ("stderr",            Kind::Path,         "a path in quotes: `stderr = \"/var/log/app.log\"`"),
+    ("reopen_on_sighup",  Kind::Flag,         "no value, or a bool: `reopen_on_sighup`"),
+    ("user",              Kind::Id,           "a name in quotes, or a number: `user = \"nobody\"`"),
+    ("group",             Kind::Id,           "a name in quotes, or a number: `group = \"nogroup\"`"),
+    ("chroot",            Kind::AbsolutePath, "an absolute path in quotes: `chroot = \"/var/empty\"`"),
+    ("no_new_privileges", Kind::Flag,         "no value, or a bool: `no_new_privileges`"),
+    ("no_core_dumps",     Kind::Flag,         "no value, or a bool: `no_core_dumps`"),
+    ("keep_fds",          Kind::Descriptors,  "a list of descriptor numbers: `keep_fds = [3, 4]`"),
+    ("keep_env",          Kind::Names,        "a list of names in quotes: `keep_env = [\"RUST_LOG\"]`"),
+    ("setup",             Kind::Setup,        "an expression: `setup = Args::parse()`"),
+    ("foreground",        Kind::Bool,         "a bool: `foreground = args.foreground`"),
+    ("start_timeout",     Kind::Seconds,      "whole seconds, or a `Duration`: `start_timeout = 90`"),
+    ("trace",             Kind::Flag,         "no value, or a bool: `trace`"),
+    ("crate",             Kind::Crate,        "a path without quotes: `crate = ::daemon_runtime`"),
 ];
 
-/// What a value must be. The runtime says the same of a value that is no literal, with the option's name before it; a
-/// test keeps the words equal.
+/// What a value must be. The runtime says the same about a value that is no literal, with the option's name before it;
+/// a test keeps the words equal.
+#[rustfmt::skip]
 pub(crate) mod rule {
-    pub(crate) const UMASK: &str = "must be at most 0o777";
-    pub(crate) const EMPTY: &str = "must not be empty";
-    pub(crate) const NUL: &str = "must not contain a NUL byte";
-    pub(crate) const ABSOLUTE: &str = "must be an absolute path, starting with '/'";
-    pub(crate) const ID: &str = "must be less than 4294967295, which means no id";
-    pub(crate) const FD_STANDARD: &str = "must not list 0, 1 or 2, which are stdin, stdout and stderr";
-    pub(crate) const FD_NEGATIVE: &str = "must not list a negative number";
-    pub(crate) const FD_TWICE: &str = "must not list a number twice";
-    pub(crate) const NAME_EMPTY: &str = "must not list an empty name";
-    pub(crate) const NAME_EQUALS: &str = "must not list a name with '=' in it";
-    pub(crate) const NAME_NUL: &str = "must not list a name with a NUL byte in it";
-    pub(crate) const TIMEOUT: &str = "must be more than 0 seconds";
+    pub(crate) const UMASK:        &str = "must be at most 0o777";
+    pub(crate) const EMPTY:        &str = "must not be empty";
+    pub(crate) const NUL:          &str = "must not contain a NUL byte";
+    pub(crate) const ABSOLUTE:     &str = "must be an absolute path, starting with '/'";
+    pub(crate) const ID:           &str = "must be less than 4294967295, which stands for no id";
+    pub(crate) const FD_STANDARD:  &str = "must not list 0, 1 or 2, which are stdin, stdout and stderr";
+    pub(crate) const FD_NEGATIVE:  &str = "must not list a negative number";
+    pub(crate) const FD_TWICE:     &str = "must not list a number twice";
+    pub(crate) const NAME_EMPTY:   &str = "must not list an empty name";
+    pub(crate) const NAME_EQUALS:  &str = "must not list a name with '=' in it";
+    pub(crate) const NAME_NUL:     &str = "must not list a name with a NUL byte in it";
+    pub(crate) const TIMEOUT:      &str = "must be more than 0 seconds";
 }
 
-/// What other crates, daemon(3), python-daemon and systemd call an option, without `_` and in lower case.
+/// What others call it: the daemonize crates, daemon(3), python-daemon, systemd. In lower case and without `_`.
 const FOREIGN: &[(&str, &str)] = &[
-    (
-        "chdir",
-        "workingdirectory workingdir workdir currentdir directory dir cwd wd rootdir nochdir cd",
-    ),
+    ("chdir", "workingdirectory workingdir workdir currentdir directory dir cwd wd"),
     ("umask", "filemode mode mask"),
-    ("ignore_sigchld", "sigchld reap reapchildren nozombies"),
-    (
-        "pid_file",
-        "pid pidpath pidfilepath lock lockfile pidlockfile singleinstance",
-    ),
+    ("ignore_sigchld", "sigchld nozombies"),
+    ("pid_file", "pid pidpath lock lockfile pidlockfile singleinstance"),
     ("stdin", "standardinput input"),
-    ("stdout", "standardoutput output out outfile stdoutfile"),
-    (
-        "stderr",
-        "standarderror error err errfile stderrfile log logfile logpath noclose",
-    ),
-    ("reopen_on_sighup", "reopen reload onreload execreload sighup logrotate"),
-    ("user", "uid username owner setuid setuser runas"),
-    (
-        "group",
-        "gid groupname setgid setgroup supplementarygroups initgroups chownpidfile",
-    ),
-    ("chroot", "root rootdirectory chrootdirectory jail"),
+    ("stdout", "standardoutput output out outfile"),
+    ("stderr", "standarderror error err errfile log logfile logpath"),
+    ("reopen_on_sighup", "reopen reload execreload sighup logrotate"),
+    ("user", "uid username owner setuid runas"),
+    ("group", "gid groupname setgid"),
+    ("chroot", "root rootdir rootdirectory chrootdirectory"),
     ("no_new_privileges", "nonewprivs"),
     ("no_core_dumps", "preventcore limitcore nocore coredumps"),
-    ("keep_fds", "filespreserve preservefds keepfiles fds fd closefds"),
-    ("keep_env", "env environment passenvironment preserveenv clearenv"),
-    (
-        "setup",
-        "init args privilegedaction before prefork execstartpre onstart",
-    ),
-    (
-        "foreground",
-        "detach detachprocess daemonize background fork nofork nodaemon type supervised",
-    ),
-    ("start_timeout", "timeout timeoutstartsec timeoutsec notifytimeout"),
+    ("keep_fds", "filespreserve preservefds keepfiles fds"),
+    ("keep_env", "env environment passenvironment preserveenv"),
+    ("setup", "init args privilegedaction before prefork execstartpre onstart"),
+    ("foreground", "nofork nodaemon supervised"),
+    ("start_timeout", "timeout timeoutstartsec timeoutsec"),
     ("trace", "debug verbose"),
-    ("crate", "krate runtime path"),
+    ("crate", "krate runtime"),
 ];
 
-/// What is the job of a supervisor: systemd's names, in lower case.
+/// Others' names for detaching or not, which is no choice here.
+const DETACH: &str = "detach detachprocess daemonize background fork type";
+
+/// systemd's names for what is no business of the program.
 const UNIT: &str = "restart restartsec execstart execstop killmode killsignal after wants wantedby description \
                     watchdogsec nice limitnofile notifyaccess capabilityboundingset protectsystem privatetmp";
 
 /// What has no effect on a process that is not detached.
-const DETACHED_ONLY: &[&str] = &[
-    "trace",
-    "keep_fds",
-    "keep_env",
-    "stdin",
-    "stdout",
-    "stderr",
-    "reopen_on_sighup",
-    "start_timeout",
-];
+const DETACHED_ONLY: &[&str] =
+    &["trace", "keep_fds", "keep_env", "stdin", "stdout", "stderr", "reopen_on_sighup", "start_timeout"];
 
 /// An option as it was written.
 pub(crate) struct Given {
@@ -176,9 +136,7 @@ impl Given {
     /// As the user wrote it, if that is short.
     fn written(&self) -> String {
         match &self.value {
-            Value::Tokens(value) if value.to_string().len() < 40 => {
-                format!("`{} = {value}`", self.option)
-            }
+            Value::Tokens(value) if value.to_string().len() < 40 => format!("`{} = {value}`", self.option),
             _ => format!("`{}`", self.option),
         }
     }
@@ -188,9 +146,7 @@ impl Given {
 pub(crate) fn read(options: TokenStream, errors: &mut Vec<Error>) -> Vec<Given> {
     let mut all: Vec<Given> = Vec::new();
     for piece in pieces(options, errors) {
-        let Some(given) = one(&piece, errors) else {
-            continue;
-        };
+        let Some(given) = option(&piece, errors) else { continue };
         match all.iter().find(|other| other.option == given.option) {
             Some(first) => {
                 let words = format!("`{}` is given twice; the first is {}", given.option, first.written());
@@ -212,10 +168,7 @@ fn pieces(options: TokenStream, errors: &mut Vec<Error>) -> Vec<Vec<TokenTree>> 
             continue;
         }
         while let Some(next) = (1..piece.len()).find(|&at| begins_option(&piece, at)) {
-            errors.push(Error::new(
-                piece[next].span(),
-                format!("a comma is missing before `{}`", piece[next]),
-            ));
+            errors.push(Error::new(piece[next].span(), format!("a comma is missing before `{}`", piece[next])));
             let rest = piece.split_off(next);
             pieces.push(std::mem::replace(&mut piece, rest));
         }
@@ -224,106 +177,76 @@ fn pieces(options: TokenStream, errors: &mut Vec<Error>) -> Vec<Vec<TokenTree>> 
     pieces
 }
 
-/// Whether an option's name stands here, followed by one `=`, or last after what can only be the end of a value.
+/// Whether an option's name stands here, followed by one `=`, or last of all after what ends a value.
 fn begins_option(tokens: &[TokenTree], at: usize) -> bool {
-    let name = tokens[at].to_string();
-    let known = TABLE.iter().any(|row| row.0 == name);
+    let TokenTree::Ident(name) = &tokens[at] else { return false };
+    let after = |distance: usize, wanted| tokens.get(at + distance).is_some_and(|token| is_punct(token, wanted));
     let ended = matches!(tokens[at - 1], TokenTree::Literal(_) | TokenTree::Group(_));
-    match &tokens[at + 1..] {
-        [] => known && ended,
-        [equals, rest @ ..] => {
-            let more = rest
-                .first()
-                .is_some_and(|next| is_punct(next, '=') || is_punct(next, '>'));
-            known && is_punct(equals, '=') && !more && !is_punct(&tokens[at - 1], '.')
-        }
-    }
+    let last = at + 1 == tokens.len() && ended;
+    let named = after(1, '=') && !after(2, '=') && !after(2, '>') && !is_punct(&tokens[at - 1], '.');
+    (last || named) && TABLE.iter().any(|row| name == row.0)
 }
 
 /// One option. `None` if it cannot be told which.
-fn one(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
+fn option(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
     let TokenTree::Ident(name) = &piece[0] else {
-        errors.push(Error::new(
-            piece[0].span(),
-            "here stands an option's name, without quotes: `umask = 0o022`",
-        ));
+        errors.push(Error::new(piece[0].span(), "here stands an option's name, without quotes: `umask = 0o022`"));
         return None;
     };
     let (row, wrong) = look_up(&name.unraw().to_string());
     if let Some(words) = wrong {
         errors.push(Error::new(name.span(), words));
     }
-    let &(option, kind, example) = row?;
-    let mut value = match &piece[1..] {
-        [] if kind == Kind::Flag => Value::Bare,
-        [equals, value @ ..] if is_punct(equals, '=') && !value.is_empty() && !is_punct(&value[0], '=') => {
-            Value::Tokens(value.iter().cloned().collect())
+    let &(option, kind, takes) = row?;
+    let (value, mistakes) = match &piece[1..] {
+        [] if kind == Kind::Flag => (Value::Bare, Vec::new()),
+        [equals, value @ ..] if is_punct(equals, '=') && value.first().is_some_and(|first| !is_punct(first, '=')) => {
+            let value = value.iter().cloned().collect();
+            let mistakes = check(kind, &value);
+            let wrong = mistakes.iter().any(|(_, mistake)| matches!(mistake, Mistake::Kind | Mistake::Await));
+            (if wrong { Value::Wrong } else { Value::Tokens(value) }, mistakes)
         }
-        _ => {
-            let words = format!("`{option}` takes {}: `{example}`", kind.noun());
-            errors.push(Error::new_spanned(
-                piece.iter().cloned().collect::<TokenStream>(),
-                words,
-            ));
-            Value::Wrong
-        }
+        _ => (Value::Wrong, vec![(piece.iter().cloned().collect(), Mistake::Kind)]),
     };
-    if let Value::Tokens(tokens) = &value {
-        let usable = check(option, kind, tokens, &mut |at, words| {
-            let words = words.unwrap_or_else(|| format!("`{option}` takes {}: `{example}`", kind.noun()));
-            errors.push(Error::new_spanned(at, words));
-        });
-        if !usable {
-            value = Value::Wrong;
-        }
+    for (at, mistake) in mistakes {
+        let words = match mistake {
+            Mistake::Kind => format!("`{option}` takes {takes}"),
+            Mistake::Rule(rule) => format!("{option} {rule}"),
+            Mistake::Await => {
+                "options are evaluated before the runtime starts; `.await` belongs in the body".to_owned()
+            }
+            Mistake::Decimal(None) => format!("{option} is wanted in octal; write it as `0o…`"),
+            Mistake::Decimal(Some(digits)) => format!("{option} is wanted in octal; write `{option} = 0o{digits}`"),
+        };
+        errors.push(Error::new_spanned(at, words));
     }
-    Some(Given {
-        name: name.clone(),
-        option,
-        value,
-        kind,
-    })
+    Some(Given { name: name.clone(), option, value, kind })
 }
 
 /// The row of a name, and what is wrong with the name: the nearest of ours, or one that others use for the same.
 fn look_up(name: &str) -> (Option<&'static Row>, Option<String>) {
-    let ours = |wanted: &str| TABLE.iter().find(|row| row.0 == wanted);
+    if let Some(row) = TABLE.iter().find(|row| row.0 == name) {
+        return (Some(row), None);
+    }
     let plain = |name: &str| name.replace('_', "").to_lowercase();
     let wanted = plain(name);
-    let foreign = FOREIGN
-        .iter()
-        .find(|(_, names)| names.split_whitespace().any(|name| name == wanted));
+    let is_in = |names: &str| names.split_whitespace().any(|name| name == wanted);
     let distance = |row: &&Row| distance(&plain(row.0), &wanted);
-    let nearest = TABLE
-        .iter()
-        .min_by_key(distance)
-        .filter(|row| distance(row) <= 1 + wanted.len() / 6);
-    if let Some(row) = ours(name) {
-        (Some(row), None)
-    } else if let Some((option, _)) = foreign {
-        (
-            ours(option),
-            Some(format!("unknown option `{name}`; here it is called `{option}`")),
-        )
-    } else if UNIT.split_whitespace().any(|name| name == wanted) {
-        (
-            None,
-            Some(format!(
-                "unknown option `{name}`; it is for systemd, and stands in the unit file"
-            )),
-        )
+    let nearest = TABLE.iter().min_by_key(distance).filter(|row| distance(row) <= (1 + wanted.len() / 5).min(3));
+    let foreign = FOREIGN.iter().find(|(_, names)| is_in(names)).map(|(option, _)| *option);
+    let (option, words) = if let Some(option) = foreign {
+        (foreign, format!("here it is called `{option}`"))
+    } else if is_in(DETACH) {
+        (None, "a daemon detaches, unless its supervisor wants it in the foreground or `foreground = true`".to_owned())
+    } else if is_in(UNIT) {
+        (None, "it is systemd's, and stands in the unit file".to_owned())
     } else if let Some(row) = nearest {
-        (
-            Some(row),
-            Some(format!("unknown option `{name}`; did you mean `{}`?", row.0)),
-        )
+        (Some(row.0), format!("did you mean `{}`?", row.0))
     } else {
         let names: Vec<_> = TABLE.iter().map(|row| format!("`{}`", row.0)).collect();
-        (
-            None,
-            Some(format!("unknown option `{name}`; the options are {}", names.join(", "))),
-        )
-    }
+        (None, format!("the options are {}", names.join(", ")))
+    };
+    (TABLE.iter().find(|row| Some(row.0) == option), Some(format!("unknown option `{name}`; {words}")))
 }
 
 /// How many letters have to be changed, added or removed to make `b` of `a` (Levenshtein).
@@ -340,143 +263,105 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.chars().count()]
 }
 
-/// Checks a literal; anything else is left to rustc and to the runtime. `wrong` is called for each mistake, with words
-/// or, for the wrong kind of value, without. Returns whether rustc can make use of the value too.
-fn check(option: &str, kind: Kind, value: &TokenStream, wrong: &mut dyn FnMut(TokenStream, Option<String>)) -> bool {
-    if kind == Kind::Crate {
-        let path = is_path(value);
-        if !path {
-            wrong(value.clone(), None);
+/// What is wrong with a literal.
+enum Mistake {
+    /// It is of another kind, so that rustc could make no use of it.
+    Kind,
+    Rule(&'static str),
+    Await,
+    /// A decimal umask, and the octal digits that were meant, if they can be told.
+    Decimal(Option<String>),
+}
+
+/// Checks the literals of a value, also those in a list that is written out, each with its tokens. Anything else is left
+/// to rustc and to the runtime.
+fn check(kind: Kind, value: &TokenStream) -> Vec<(TokenStream, Mistake)> {
+    let literal = |tokens: &TokenStream| syn::parse2::<Lit>(tokens.clone()).ok();
+    let last = value.clone().into_iter().last();
+    if let Some(word) = value.clone().into_iter().find(|token| is_word(token, "await")) {
+        return vec![(word.into(), Mistake::Await)];
+    }
+    let mistake = match (kind, literal(value), last) {
+        (Kind::Crate, ..) => (!is_path(value)).then_some(Mistake::Kind),
+        (Kind::Descriptors | Kind::Names, None, Some(TokenTree::Group(list))) => {
+            let items = split(list.stream(), false).into_iter();
+            let items: Vec<TokenStream> = items.map(|(item, _)| item.into_iter().collect()).collect();
+            let mistake = |(at, item): (usize, &TokenStream)| {
+                let mistake = check_literal(kind, &literal(item)?);
+                let twice =
+                    kind == Kind::Descriptors && items[..at].iter().any(|other| other.to_string() == item.to_string());
+                Some((item.clone(), mistake.or(twice.then_some(Mistake::Rule(rule::FD_TWICE)))?))
+            };
+            return items.iter().enumerate().filter_map(mistake).collect();
         }
-        return path;
-    }
-    if matches!(kind, Kind::Descriptors | Kind::Names) && !is_literal(value) {
-        list(option, kind, value, wrong);
-        return true;
-    }
-    let Ok(literal) = syn::parse2::<Lit>(value.clone()) else {
-        return true;
+        (Kind::Descriptors | Kind::Names, Some(_), _) => Some(Mistake::Kind),
+        (_, Some(literal), _) => check_literal(kind, &literal),
+        _ => None,
     };
-    let mut broken = |rule: &str| wrong(value.clone(), Some(format!("{option} {rule}")));
-    match (kind, &literal) {
-        (Kind::Setup, _) | (Kind::Flag | Kind::Bool, Lit::Bool(_)) => {}
-        (Kind::Umask, Lit::Int(number)) if !number.base10_digits().starts_with('-') => {
+    mistake.into_iter().map(|mistake| (value.clone(), mistake)).collect()
+}
+
+/// Checks a literal that is a value, or stands in a list.
+fn check_literal(kind: Kind, literal: &Lit) -> Option<Mistake> {
+    let negative = |number: &LitInt| number.base10_digits().starts_with('-');
+    let rules: &[(bool, &'static str)] = match (kind, literal) {
+        (Kind::Setup, _) | (Kind::Flag | Kind::Bool, Lit::Bool(_)) => &[],
+        (Kind::Umask, Lit::Int(number)) if !negative(number) => {
             let text = number.token().to_string().replace('_', "");
             let digits = text.trim_end_matches(number.suffix()).trim_start_matches('0');
-            let decimal = text.bytes().nth(1).is_none_or(|second| second.is_ascii_digit());
-            if !number.base10_parse::<u32>().is_ok_and(|mode| mode <= 0o777 || decimal) {
-                broken(rule::UMASK);
-            } else if decimal && digits.len() > 1 {
-                let octal = !digits.contains(['8', '9']);
-                let write = if octal && digits.len() < 4 {
-                    format!("; write `{option} = 0o{digits}`")
-                } else {
-                    String::new()
-                };
-                wrong(
-                    value.clone(),
-                    Some(format!("{option} is wanted in octal, and `{text}` is decimal{write}")),
-                );
+            if digits.len() > 1 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                let octal = digits.len() < 4 && !digits.contains(['8', '9']);
+                return Some(Mistake::Decimal(octal.then(|| digits.to_owned())));
             }
+            &[(number.base10_parse::<u32>().is_ok_and(|mode| mode <= 0o777), rule::UMASK)]
+        }
+        (Kind::Id, Lit::Int(number)) if !negative(number) => {
+            &[(number.base10_parse::<u32>().is_ok_and(|id| id < u32::MAX), rule::ID)]
+        }
+        (Kind::Seconds, Lit::Int(number)) => &[(!negative(number) && number.base10_digits() != "0", rule::TIMEOUT)],
+        (Kind::Descriptors, Lit::Int(number)) => {
+            let standard = matches!(number.base10_digits(), "0" | "1" | "2");
+            &[(!negative(number), rule::FD_NEGATIVE), (!standard, rule::FD_STANDARD)]
         }
         (Kind::Path | Kind::AbsolutePath | Kind::Id, Lit::Str(text)) => {
             let text = text.value();
-            if text.is_empty() {
-                broken(rule::EMPTY);
-            } else if text.contains('\0') {
-                broken(rule::NUL);
-            } else if kind == Kind::AbsolutePath && !text.starts_with('/') {
-                broken(rule::ABSOLUTE);
-            }
+            let relative = kind == Kind::AbsolutePath && !text.starts_with('/');
+            &[(!text.is_empty(), rule::EMPTY), (!text.contains('\0'), rule::NUL), (!relative, rule::ABSOLUTE)]
         }
-        (Kind::Id, Lit::Int(number)) if !number.base10_digits().starts_with('-') => {
-            if !number.base10_parse::<u32>().is_ok_and(|id| id < u32::MAX) {
-                broken(rule::ID);
-            }
+        (Kind::Names, Lit::Str(text)) => {
+            let text = text.value();
+            &[
+                (!text.is_empty(), rule::NAME_EMPTY),
+                (!text.contains('='), rule::NAME_EQUALS),
+                (!text.contains('\0'), rule::NAME_NUL),
+            ]
         }
-        (Kind::Seconds, Lit::Int(number)) => {
-            if number.base10_digits().starts_with('-') || number.base10_digits() == "0" {
-                broken(rule::TIMEOUT);
-            }
-        }
-        _ => {
-            wrong(value.clone(), None);
-            return false;
-        }
-    }
-    true
-}
-
-/// Checks the literals in a list that is written out.
-fn list(option: &str, kind: Kind, value: &TokenStream, wrong: &mut dyn FnMut(TokenStream, Option<String>)) {
-    let Some(TokenTree::Group(group)) = value.clone().into_iter().last() else {
-        return;
+        _ => return Some(Mistake::Kind),
     };
-    let mut seen = Vec::new();
-    for (item, _) in split(group.stream(), false) {
-        let item: TokenStream = item.into_iter().collect();
-        let Ok(literal) = syn::parse2::<Lit>(item.clone()) else {
-            continue;
-        };
-        let broken = match (kind, &literal) {
-            (Kind::Descriptors, Lit::Int(number)) => {
-                let number = number.base10_digits().to_owned();
-                let twice = seen.contains(&number);
-                seen.push(number.clone());
-                match &*number {
-                    _ if number.starts_with('-') => Some(rule::FD_NEGATIVE),
-                    "0" | "1" | "2" => Some(rule::FD_STANDARD),
-                    _ if twice => Some(rule::FD_TWICE),
-                    _ => None,
-                }
-            }
-            (Kind::Names, Lit::Str(text)) => match &*text.value() {
-                "" => Some(rule::NAME_EMPTY),
-                name if name.contains('=') => Some(rule::NAME_EQUALS),
-                name if name.contains('\0') => Some(rule::NAME_NUL),
-                _ => None,
-            },
-            _ => {
-                wrong(item, None);
-                continue;
-            }
-        };
-        if let Some(rule) = broken {
-            wrong(item, Some(format!("{option} {rule}")));
-        }
-    }
-}
-
-fn is_literal(value: &TokenStream) -> bool {
-    syn::parse2::<Lit>(value.clone()).is_ok()
+    rules.iter().find(|(kept, _)| !kept).map(|(_, rule)| Mistake::Rule(rule))
 }
 
 /// `a::b`, `::a`, `$crate::a`, also as a macro's fragment.
 fn is_path(value: &TokenStream) -> bool {
-    let mut name_is_next = true;
-    let tokens: Vec<_> = value.clone().into_iter().collect();
-    if let [TokenTree::Group(group)] = &*tokens {
-        return group.delimiter() == Delimiter::None && is_path(&group.stream());
+    let tokens: Vec<TokenTree> = value.clone().into_iter().collect();
+    let colon = |at: usize| tokens.get(at).is_some_and(|token| is_punct(token, ':'));
+    match &*tokens {
+        [TokenTree::Group(group)] => group.delimiter() == Delimiter::None && is_path(&group.stream()),
+        // A name stands at the end, and before each name two colons, or nothing.
+        [.., TokenTree::Ident(_)] => (0..tokens.len()).all(|at| match &tokens[at] {
+            TokenTree::Ident(_) => at == 0 || colon(at - 1),
+            _ => colon(at) && (colon(at + 1) != (at > 0 && colon(at - 1))),
+        }),
+        _ => false,
     }
-    let mut tokens = tokens.into_iter().peekable();
-    while let Some(token) = tokens.next() {
-        name_is_next = match token {
-            TokenTree::Ident(_) if name_is_next => false,
-            _ if is_punct(&token, ':') && tokens.next_if(|next| is_punct(next, ':')).is_some() => true,
-            _ => return false,
-        };
-    }
-    !name_is_next
 }
 
 /// Options that make no sense together: said at the second one.
 fn contradictions(all: &[Given], errors: &mut Vec<Error>) {
-    let foreground = all
-        .iter()
-        .position(|given| given.option == "foreground" && given.is_on());
+    let foreground = all.iter().position(|given| given.option == "foreground" && given.is_on());
     for (at, given) in all.iter().enumerate().filter(|(_, given)| given.is_on()) {
         if given.option == "reopen_on_sighup" && !all.iter().any(|other| matches!(other.option, "stdout" | "stderr")) {
-            let words = "`reopen_on_sighup` needs a log file: add `stderr = \"/var/log/app.log\"`, or `stdout`";
+            let words = "`reopen_on_sighup` needs a log file; add `stderr = \"/var/log/app.log\"`, or `stdout`";
             errors.push(Error::new(given.name.span(), words));
         }
         let Some(foreground) = foreground.filter(|_| DETACHED_ONLY.contains(&given.option)) else {

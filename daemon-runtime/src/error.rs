@@ -117,6 +117,11 @@ impl Error {
         self.0.code
     }
 
+    /// The number of the system call's error, if it was one.
+    pub(crate) fn errno(&self) -> Option<i32> {
+        self.0.source.as_ref()?.raw_os_error()
+    }
+
     /// Prints the line that the attribute prints, with the program's name before it, on stderr.
     pub(crate) fn report(&self) {
         report(&self.to_string(), io::stderr());
@@ -137,7 +142,7 @@ impl Error {
 
 /// One line about this program, written at once so that lines of several processes do not mix.
 pub(crate) fn report(line: &str, mut to: impl Write) {
-    let line = format!("{}: {line}\n", program());
+    let line = format!("{}{}: {line}\n", crate::supervisor::line_prefix(), program());
     // Where stderr itself is broken there is no other place to say so; the exit code still tells.
     let _ = to.write_all(line.as_bytes());
 }

@@ -17,14 +17,13 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc::{self, c_int, c_void, siginfo_t};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, sigprocmask};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask};
 use nix::unistd::{ForkResult, Pid, getpid, setsid};
 
 use crate::error::{Error, Result, Step, code, report};
 use crate::step::pid_file::{PidFile, remove_kept};
 use crate::step::signals;
-use crate::sys::{self, retry};
+use crate::sys::{self, Children, End, retry};
 use crate::trace::Trace;
 
 /// How long processes that were asked to end may take until they are made to.
@@ -116,7 +115,7 @@ enum Ending {
     Exited(c_int),
     /// The daemon has exited as if all were well.
     NeverReady,
-    Killed(&'static str, Signal),
+    Killed(&'static str, c_int),
     TooSlow,
     Interrupted(Signal),
     Failed(Error),
@@ -133,7 +132,7 @@ impl Start<'_> {
     fn follow(&mut self) -> std::result::Result<Infallible, Ending> {
         let mut ready = false;
         loop {
-            let (message, signal) = self.wait(self.started.checked_add(self.limit))?.ok_or(Ending::TooSlow)?;
+            let (message, signal) = self.wait(self.started.checked_add(self.limit), self.channel.as_ref())?.ok_or(Ending::TooSlow)?;
             if signal {
                 self.read_signals()?;
             }
@@ -151,9 +150,9 @@ impl Start<'_> {
     }
 
     /// Waits until there is a message or a signal to read; `None` is the deadline.
-    fn wait(&self, deadline: Option<Instant>) -> Result<Option<(bool, bool)>> {
+    fn wait(&self, deadline: Option<Instant>, channel: Option<&UnixStream>) -> Result<Option<(bool, bool)>> {
         let mut polled = vec![PollFd::new(self.signals.fd.as_fd(), PollFlags::POLLIN)];
-        polled.extend(self.channel.as_ref().map(|channel| PollFd::new(channel.as_fd(), PollFlags::POLLIN)));
+        polled.extend(channel.map(|channel| PollFd::new(channel.as_fd(), PollFlags::POLLIN)));
         let events = retry(|| {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // Rounded up, so that the last millisecond is not spent in a loop; without a deadline, or one in the far
@@ -202,26 +201,22 @@ impl Start<'_> {
     /// Looks whether the session leader has gone, as it should, and whether the daemon has, as it should not.
     fn look_for_the_dead(&mut self) -> std::result::Result<(), Ending> {
         if !self.leader_gone {
-            match ended(|| Id::Pid(self.leader))? {
-                WaitStatus::StillAlive => return Ok(()),
-                WaitStatus::Exited(_, 0) => self.leader_gone = true,
-                WaitStatus::Exited(_, code) => return Err(Ending::Exited(code)),
-                WaitStatus::Signaled(_, signal, _) => return Err(Ending::Killed("session leader", signal)),
-                _ => return Ok(()),
+            match ended(Children::One(self.leader), libc::WNOWAIT)? {
+                None => return Ok(()),
+                Some(End::Exited(0)) => {}
+                Some(End::Exited(code)) => return Err(Ending::Exited(code)),
+                Some(End::Killed(signal)) => return Err(Ending::Killed("session leader", signal)),
             }
-            // Gone for good, so that the process group's only zombie can be the daemon.
-            retry(|| waitpid(self.leader, None)).map_err(|errno| failed("wait for the session leader", errno))?;
+            // Reaped now, so that the process group's only zombie can be the daemon.
+            ended(Children::One(self.leader), 0)?;
+            self.leader_gone = true;
         }
-        let daemon = || match self.daemon {
-            Some(daemon) => Id::Pid(daemon),
-            // Before it says who it is, it is the only one of its process group.
-            None => Id::PGid(self.leader),
-        };
-        match ended(daemon)? {
-            WaitStatus::Exited(_, 0) => Err(Ending::NeverReady),
-            WaitStatus::Exited(_, code) => Err(Ending::Exited(code)),
-            WaitStatus::Signaled(_, signal, _) => Err(Ending::Killed("daemon", signal)),
-            _ => Ok(()),
+        // Before the daemon says who it is, it is the only one of its process group.
+        match ended(self.daemon.map_or(Children::Group(self.leader), Children::One), libc::WNOWAIT)? {
+            None => Ok(()),
+            Some(End::Exited(0)) => Err(Ending::NeverReady),
+            Some(End::Exited(code)) => Err(Ending::Exited(code)),
+            Some(End::Killed(signal)) => Err(Ending::Killed("daemon", signal)),
         }
     }
 
@@ -251,8 +246,9 @@ impl Start<'_> {
                 error.advise("call ready.notify() before main returns").report_and_exit_now()
             }
             Ending::Killed(who, signal) => {
-                report(&format!("cannot start the daemon: the {who} was killed by {signal}"), io::stderr());
-                sys::exit_now(128 + signal as c_int)
+                let name = Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |name| name.to_string());
+                report(&format!("cannot start the daemon: the {who} was killed by {name}"), io::stderr());
+                sys::exit_now(128 + signal)
             }
             Ending::TooSlow => {
                 let why = format!("it was not ready after {:?}", self.limit);
@@ -280,26 +276,14 @@ impl Start<'_> {
             let Some(patience) = patience else { continue };
             // The group's number is not used again while a member of it has not been waited for.
             if !self.leader_gone {
-                let _ = nix::sys::signal::kill(self.leader, signal);
+                let _ = kill(self.leader, signal);
             }
             let _ = killpg(self.leader, signal);
             let deadline = Instant::now() + patience;
-            loop {
-                if !self.leader_gone {
-                    self.leader_gone = matches!(
-                        waitpid(self.leader, Some(WaitPidFlag::WNOHANG)),
-                        Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(Errno::ECHILD)
-                    );
-                }
-                match waitid(Id::PGid(self.leader), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG) {
-                    Ok(WaitStatus::StillAlive) => {}
-                    // The next of them; a dead process's children come to this one.
-                    Ok(_) | Err(Errno::EINTR) => continue,
-                    Err(_) if self.leader_gone => return,
-                    Err(_) => {}
-                }
-                self.channel = None;
-                match self.wait(Some(deadline)) {
+            while !self.reap() {
+                // Not to the daemon, which may be saying that it is ready. Nor must its channel be closed: it would take
+                // that for the launcher's death, and not end in its own way.
+                match self.wait(Some(deadline), None) {
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
                 }
@@ -310,12 +294,27 @@ impl Start<'_> {
             }
         }
     }
+
+    /// Waits for those of the process group that have ended, and returns whether none is left.
+    fn reap(&mut self) -> bool {
+        if !self.leader_gone {
+            self.leader_gone = !matches!(sys::waitid(Children::One(self.leader), 0), Ok(None));
+        }
+        loop {
+            match sys::waitid(Children::Group(self.leader), 0) {
+                // The children of a process that has ended come to this one, the subreaper.
+                Ok(Some(_)) => {}
+                Ok(None) => return false,
+                // ECHILD: nobody is left.
+                Err(_) => return self.leader_gone,
+            }
+        }
+    }
 }
 
-/// How a child has ended, if it has. It stays to be waited for.
-fn ended<'a>(child: impl Fn() -> Id<'a>) -> Result<WaitStatus> {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    retry(|| waitid(child(), flags)).map_err(|errno| failed("look for the daemon", errno))
+/// How a child has ended, if it has.
+fn ended(children: Children, flags: c_int) -> Result<Option<End>> {
+    sys::waitid(children, flags).map_err(|errno| failed("look for the daemon", errno))
 }
 
 /// The signals that the launcher waits for: the death of a child, and what may interrupt a start.

@@ -9,11 +9,14 @@ macro_rules! modules {
         mod $name;
     )*};
 }
-modules! { daemon error launch start step supervisor sys trace value }
+modules! { daemon error instance launch start step supervisor sys trace value }
+#[cfg(target_os = "linux")]
+pub mod thread;
 
 pub use daemon::Daemon;
 pub use daemon_macro::daemon;
 pub use error::{Error, Step};
+pub use instance::Instance;
 pub use start::Ready;
 pub use supervisor::supervised;
 pub use value::{Id, Value};
@@ -30,6 +33,12 @@ pub mod __private {
     /// The first call of all: notes what is inherited, before `setup` opens more.
     pub fn daemon(has_setup: bool) -> Daemon {
         Daemon::with(if has_setup { Inherited::list() } else { Inherited::All })
+    }
+
+    /// What main holds until its end, which waits for [`thread`](crate::thread)s.
+    #[must_use]
+    pub fn main_end() -> impl Drop {
+        crate::thread::MainEnd
     }
 
     /// Starts the daemon, or says why not and exits.
@@ -49,8 +58,6 @@ pub mod __private {
     /// Takes what was put, in the same order.
     pub fn take<T: 'static>() -> T {
         let value = HANDED.with_borrow_mut(|handed| handed.remove(0));
-        *value
-            .downcast()
-            .expect("what was put is taken in the same order")
+        *value.downcast().expect("what was put is taken in the same order")
     }
 }

@@ -15,7 +15,7 @@ use crate::step::privileges::{self, Identity};
 use crate::step::streams::{self, Streams};
 use crate::step::{descriptors, environment, signals, threads};
 use crate::trace::Trace;
-use crate::{Daemon, supervisor, sys};
+use crate::{Daemon, supervisor, sys, thread};
 
 /// Turns this process into what is asked for.
 pub(crate) fn start(asked: Daemon) -> Result<Ready> {
@@ -55,19 +55,22 @@ fn in_background(mut asked: Daemon) -> Result<Ready> {
 }
 
 fn in_foreground(asked: Daemon) -> Result<Ready> {
-    let identity = Identity::resolve(&asked)?;
-    let place = Place::open(&asked)?;
+    supervisor::connect()?;
+    become_foreground(&asked).inspect_err(supervisor::failed)?;
+    Ok(Ready { asked, detached: None })
+}
+
+/// What is asked for without leaving the place where the supervisor put the process.
+fn become_foreground(asked: &Daemon) -> Result<()> {
+    let identity = Identity::resolve(asked)?;
+    let place = Place::open(asked)?;
     let pid_file = asked.pid_file.as_deref().map(|path| PidFile::lock(path, &identity)).transpose()?;
     descriptors::check_open(&asked.keep_fds)?;
     directory::set_umask(asked.umask.unwrap_or(DEFAULT_UMASK));
     place.enter()?;
-    if let Some(keep) = &asked.keep_env {
-        environment::clean(Some(keep));
-    }
     environment::set_user(&identity);
-    own_pid_file(&asked, pid_file)?;
-    confine(&asked, &identity)?;
-    Ok(Ready { asked, detached: None })
+    own_pid_file(asked, pid_file)?;
+    confine(asked, &identity)
 }
 
 const DEFAULT_UMASK: u32 = 0o022;
@@ -164,9 +167,10 @@ impl Ready {
         let Ready { asked, detached } = self;
         let settled = match detached {
             Some(detached) => detached.commit(&asked),
-            None => settle(&asked, None),
+            None => settle(&asked, None).inspect_err(supervisor::failed).and_then(|()| supervisor::ready()),
         };
         settled.unwrap_or_else(|error| error.report_and_exit());
+        thread::ready();
     }
 }
 

@@ -1,22 +1,57 @@
-//! Who started this process: a shell, or a supervisor that wants it in the foreground.
+//! A supervisor that runs the process itself: systemd, a container, runit. What it passes, and what it is told.
 
 use std::env;
+use std::ffi::OsString;
+use std::io;
 use std::os::fd::RawFd;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::process;
+use std::sync::Mutex;
 
-/// Whether a supervisor runs this process, which then must not detach.
+use crate::error::{Error, Result, Step};
+use crate::launch::errno_of;
+use crate::sys;
+
+/// Whether a supervisor runs this process and wants it in the foreground. The default of the option `foreground`.
+///
+/// True if one of these holds:
+///
+/// * it is process 1: the end of the launcher would be the end of a container;
+/// * `NOTIFY_SOCKET` is set: somebody waits for this process to say that it is ready, sd_notify(3);
+/// * `LISTEN_PID` is its own pid: it was given sockets, sd_listen_fds(3);
+/// * `SYSTEMD_EXEC_PID` is its own pid: systemd 248 and newer started it itself, not through a shell.
+///
+/// The last two do not count if `PIDFILE` and its own `SYSTEMD_EXEC_PID` are set, because only `Type=forking` needs
+/// `PIDFile=`, and such a unit waits for the program to detach.
+///
+/// # Wrong guesses
+///
+/// A unit of `Type=forking` that has `WatchdogSec=` or `NotifyAccess=` gets a `NOTIFY_SOCKET` too, and without
+/// `PIDFile=` it looks like `Type=simple`: give `foreground = false`. Supervisors that set none of these variables
+/// (runit, s6, daemontools, and systemd before 248 with `Type=simple`) cannot be told from a shell: give
+/// `foreground = true`, or an argument of your program. A shell started by such a service inherits `NOTIFY_SOCKET`,
+/// and what is started there by hand stays in its foreground.
+///
+/// ```
+/// // A user's own flag beside it:
+/// let foreground = std::env::args().any(|arg| arg == "--foreground") || daemon_runtime::supervised();
+/// # assert!(!foreground || daemon_runtime::supervised());
+/// ```
 pub fn supervised() -> bool {
-    let own = |name| is_own_pid(name);
-    std::process::id() == 1
+    let by_systemd = is_own_pid("SYSTEMD_EXEC_PID");
+    let forking = by_systemd && env::var_os("PIDFILE").is_some();
+    process::id() == 1
         || env::var_os("NOTIFY_SOCKET").is_some()
-        || own("LISTEN_PID")
-        || own("SYSTEMD_EXEC_PID") && env::var_os("PIDFILE").is_none()
+        || !forking && (by_systemd || is_own_pid("LISTEN_PID"))
 }
 
 fn is_own_pid(name: &str) -> bool {
-    env::var(name).is_ok_and(|value| value == std::process::id().to_string())
+    env::var(name).is_ok_and(|value| value == process::id().to_string())
 }
 
-/// The sockets that systemd passed to this process: sd_listen_fds(3).
+/// The sockets that were passed to this process: sd_listen_fds(3).
 pub(crate) fn passed_sockets() -> std::ops::Range<RawFd> {
     const FIRST: RawFd = 3;
     let count = match is_own_pid("LISTEN_PID") {
@@ -24,4 +59,68 @@ pub(crate) fn passed_sockets() -> std::ops::Range<RawFd> {
         false => 0,
     };
     FIRST..FIRST + RawFd::from(count)
+}
+
+/// The supervisor's socket until it has been told how the start ended.
+///
+/// Connected before the root directory, the user or the environment change, any of which may put it out of reach. That
+/// is why the `sd-notify` crate does not do here: it looks for the socket when it sends, and knows no abstract ones.
+static WAITING: Mutex<Option<UnixDatagram>> = Mutex::new(None);
+
+/// Connects to NOTIFY_SOCKET, if there is one.
+pub(crate) fn connect() -> Result<()> {
+    let Some(address) = env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
+    let failed = |error: io::Error| {
+        let what = format!("connect to NOTIFY_SOCKET {}", address.to_string_lossy());
+        Error::system(Step::Ready, what, errno_of(&error)).advise("correct or unset the variable")
+    };
+    let socket = UnixDatagram::unbound().map_err(failed)?;
+    socket.connect_addr(&socket_address(&address).map_err(failed)?).map_err(failed)?;
+    *WAITING.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(socket);
+    sys::at_exit(never_ready).map_err(|errno| failed(errno.into()))
+}
+
+fn socket_address(address: &OsString) -> io::Result<SocketAddr> {
+    match address.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        _ => SocketAddr::from_pathname(address),
+    }
+}
+
+/// Says READY=1.
+pub(crate) fn ready() -> Result<()> {
+    let failed = |error| Error::system(Step::Ready, "tell the supervisor READY=1", errno_of(&error));
+    tell("READY=1").map_err(failed)
+}
+
+/// Says why the start failed.
+pub(crate) fn failed(error: &Error) {
+    let errno = error.errno().unwrap_or(0);
+    // The error itself is about to be printed, and the exit code tells too.
+    let _ = tell(&format!("ERRNO={errno}\nSTATUS={error}"));
+}
+
+/// Says that the process ended before it was ready. start-stop-daemon(8), for one, would wait on.
+extern "C" fn never_ready() {
+    // As above.
+    let _ = tell("ERRNO=0\nSTATUS=the start has failed");
+}
+
+/// Tells how the start ended, once.
+fn tell(state: &str) -> io::Result<()> {
+    let socket = WAITING.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+    let Some(socket) = socket else { return Ok(()) };
+    loop {
+        match socket.send(state.as_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            sent => return sent.map(drop),
+        }
+    }
+}
+
+/// What comes before a line on stderr: the priority "error" where that is systemd's journal, sd-daemon(3).
+pub(crate) fn line_prefix() -> &'static str {
+    let journal = env::var("JOURNAL_STREAM").ok();
+    let stderr = sys::identity(nix::libc::STDERR_FILENO).ok().map(|(device, inode)| format!("{device}:{inode}"));
+    if journal.is_some() && journal == stderr { "<3>" } else { "" }
 }

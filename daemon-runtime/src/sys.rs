@@ -154,6 +154,40 @@ pub(crate) fn pidfd_send_signal(process: BorrowedFd<'_>, signal: Signal) -> nix:
     retry(|| Errno::result(unsafe { libc::syscall(call, fd, signal as c_int, ptr::null::<siginfo_t>(), 0) }).map(drop))
 }
 
+/// How a child ended. The number of a signal may be that of a real-time one, which nix's `WaitStatus` does not know.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    Exited(c_int),
+    Killed(c_int),
+}
+
+/// Which children [`waitid`] looks for.
+#[derive(Clone, Copy)]
+pub(crate) enum Children {
+    One(Pid),
+    Group(Pid),
+}
+
+/// waitid(2) of a child that has ended, if one has. It is reaped, unless `flags` has WNOWAIT.
+pub(crate) fn waitid(children: Children, flags: c_int) -> nix::Result<Option<End>> {
+    let (kind, id) = match children {
+        Children::One(pid) => (libc::P_PID, pid),
+        Children::Group(pgid) => (libc::P_PGID, pgid),
+    };
+    // SAFETY: all zeros is a valid siginfo_t, and what it stays if no child has ended.
+    let mut info: siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG | flags;
+    // SAFETY: the kernel writes no more than a siginfo_t.
+    retry(|| Errno::result(unsafe { libc::waitid(kind, id.as_raw() as libc::id_t, &mut info, flags) }))?;
+    // SAFETY: waitid fills, or leaves at 0, just these members.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    Ok(match (pid, info.si_code) {
+        (0, _) => None,
+        (_, libc::CLD_EXITED) => Some(End::Exited(status)),
+        _ => Some(End::Killed(status)),
+    })
+}
+
 /// How a process ended, as wait(2) words it, where the kernel still knows: ioctl PIDFD_GET_INFO of Linux 6.15.
 ///
 /// The exit status is known from when the process has been waited for.
@@ -202,10 +236,11 @@ fn capability_header() -> [u32; 2] {
 
 /// Sets or removes an environment variable.
 pub(crate) fn set_env(name: &OsStr, value: Option<&OsStr>) {
-    // SAFETY: other threads could be reading the environment; `threads::none` has made sure that there are
-    // none, and the body, which may start some, has not begun.
     match value {
+        // SAFETY: other threads could be reading the environment. `threads::none` has made sure that there are none,
+        // and the body, which may start some, has not begun.
         Some(value) => unsafe { std::env::set_var(name, value) },
+        // SAFETY: as above.
         None => unsafe { std::env::remove_var(name) },
     }
 }

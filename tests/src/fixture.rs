@@ -3,8 +3,9 @@
 //! The environment variable `DAEMON_CHDIR` is the option `chdir`, and so on. The arguments are words, done in turn:
 //! `notify`, `print=text`, `eprint=text`, `touch=name` (marks in the family's folder that it came here), `wait=name`
 //! (until that mark is there), `error=text` and `ok` (main returns), `exit=3`, `panic=text`, `signal=9`, `abort`,
-//! `ignore=15` (a signal), `exec=program`, `fork` (a child that holds all descriptors and stays), `child` (one that ends and is not waited for),
-//! `thread`, `mark` (a system call that a tracer knows), `pause` (until it is killed). Without arguments:
+//! `ignore=15` (a signal), `exec=program`, `fork` (a child that holds all descriptors and stays), `child` (one that ends
+//! and is not waited for), `fork_exit` (one that exits as a program does, and is waited for), `spawn` (a program that
+//! stays), `thread`, `mark` (a system call that a tracer knows), `pause` (until it is killed). Without arguments:
 //! `notify touch=body pause`.
 
 use std::error::Error;
@@ -115,7 +116,9 @@ pub fn body(ready: Option<Ready>) -> Result {
             "abort" => process::abort(),
             "exec" => return Err(Command::new(value).exec().into()),
             "fork" => raw::fork_holder()?,
+            "fork_exit" => raw::fork_exit()?,
             "child" => drop(Command::new("true").spawn()?),
+            "spawn" => drop(Command::new("sleep").arg("1000").spawn()?),
             "thread" => drop(thread::spawn(pause)),
             "mark" => drop(getsid(Some(Pid::from_raw(BODY)))),
             "pause" => loop {

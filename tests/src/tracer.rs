@@ -278,6 +278,7 @@ impl Tracer {
         let number = registers.orig_rax as i64;
         let call = Call {
             role: tracee.role,
+            pid: pid.as_raw(),
             nth: tracee.nth,
             number,
             arguments: [first, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9],

@@ -7,7 +7,11 @@ use nix::errno::Errno;
 use nix::libc::{FD_CLOEXEC, dev_t, ino_t};
 
 use crate::error::{Error, Result, Step, code};
-use crate::sys;
+use crate::launch::errno_of;
+use crate::sys::{self, retry};
+
+/// Device and inode.
+type Identity = (dev_t, ino_t);
 
 /// The first descriptor that is no standard stream.
 const FIRST: RawFd = 3;
@@ -18,7 +22,7 @@ pub(crate) enum Inherited {
     /// Everything that is open: the program has had no chance yet to open anything.
     All,
     /// These, unless the program has closed or replaced them by the time that they are to be closed.
-    These(Vec<(RawFd, (dev_t, ino_t))>),
+    These(Vec<(RawFd, Identity)>),
     /// They could not be listed.
     Unknown(Errno),
 }
@@ -26,21 +30,19 @@ pub(crate) enum Inherited {
 impl Inherited {
     /// Notes what is inherited, before the program opens files of its own.
     pub(crate) fn list() -> Self {
-        let Ok(numbers) = fs::read_dir("/proc/self/fd") else {
-            return Inherited::Unknown(Errno::last());
-        };
+        Self::read().map_or_else(Inherited::Unknown, Inherited::These)
+    }
+
+    fn read() -> nix::Result<Vec<(RawFd, Identity)>> {
         let mut these = Vec::new();
-        for number in numbers {
-            let number = match number {
-                Ok(entry) => entry.file_name().to_str().and_then(|name| name.parse().ok()),
-                Err(_) => return Inherited::Unknown(Errno::last()),
-            };
-            let Some(fd) = number.filter(|fd| *fd >= FIRST) else { continue };
-            if is_given(fd) {
-                these.extend(sys::identity(fd).map(|identity| (fd, identity)));
+        for entry in retry(|| fs::read_dir("/proc/self/fd").map_err(|error| errno_of(&error)))? {
+            let name = entry.map_err(|error| errno_of(&error))?.file_name();
+            let number = name.to_str().and_then(|name| name.parse().ok()).filter(|fd| *fd >= FIRST);
+            if let Some(fd) = number {
+                these.extend(given(fd)?.map(|identity| (fd, identity)));
             }
         }
-        Inherited::These(these)
+        Ok(these)
     }
 
     /// Closes them, except `keep`.
@@ -60,12 +62,13 @@ impl Inherited {
                 sys::close_inherited(first, RawFd::MAX).map_err(failed)
             }
             Inherited::These(these) => {
-                let untouched = |(fd, was): (RawFd, _)| {
-                    let still = is_given(fd) && sys::identity(fd).is_ok_and(|is| is == was);
-                    (still && !keep.contains(&fd)).then_some(fd)
-                };
-                let mut fds = these.into_iter().filter_map(untouched);
-                fds.try_for_each(|fd| sys::close_inherited(fd, fd).map_err(failed))
+                keep.sort_unstable();
+                for (fd, was) in these {
+                    if keep.binary_search(&fd).is_err() && given(fd).map_err(failed)? == Some(was) {
+                        sys::close_inherited(fd, fd).map_err(failed)?;
+                    }
+                }
+                Ok(())
             }
             Inherited::Unknown(errno) => {
                 Err(Error::system(Step::Descriptors, "list inherited descriptors in /proc/self/fd", errno)
@@ -75,9 +78,13 @@ impl Inherited {
     }
 }
 
-/// Whether a descriptor is open as exec has left it. What Rust opens has the close-on-exec flag.
-fn is_given(fd: RawFd) -> bool {
-    sys::descriptor_flags(fd).is_ok_and(|flags| flags & FD_CLOEXEC == 0)
+/// What a descriptor refers to if it is open as exec has left it. What Rust opens has the close-on-exec flag.
+fn given(fd: RawFd) -> nix::Result<Option<Identity>> {
+    match sys::descriptor_flags(fd) {
+        Ok(flags) if flags & FD_CLOEXEC == 0 => sys::identity(fd).map(Some),
+        Ok(_) | Err(Errno::EBADF) => Ok(None),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Refuses a descriptor in `keep_fds` that is not open.

@@ -22,8 +22,9 @@ use crate::sys::{self, retry};
 
 const MODE: Mode = Mode::from_bits_truncate(0o644);
 /// No symbolic link, because root may be writing in another's directory; no FIFO or device may hang the start.
-pub(crate) const FLAGS: OFlag =
-    OFlag::O_RDWR.union(OFlag::O_CLOEXEC).union(OFlag::O_NOFOLLOW).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+pub(crate) const READ_FLAGS: OFlag =
+    OFlag::O_CLOEXEC.union(OFlag::O_NOFOLLOW).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+const FLAGS: OFlag = OFlag::O_RDWR.union(OFlag::O_CREAT).union(READ_FLAGS);
 /// How long a start waits for another one, which has the lock, to write its pid.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -50,7 +51,7 @@ impl PidFile {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
         loop {
-            let fd = retry(|| open(path, FLAGS | OFlag::O_CREAT, MODE)).map_err(failed)?;
+            let fd = retry(|| open(path, FLAGS, MODE)).map_err(failed)?;
             let stat = retry(|| fstat(&fd)).map_err(failed)?;
             if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
                 let why = "it is not a regular file";

@@ -1,11 +1,12 @@
 //! A fixture without the attribute; see `tests::fixture`.
 
 use daemon_runtime::{Daemon, Error};
-use tests::fixture::{begin, body, number, text};
+use tests::fixture::{begin, body, number, text, time};
 
 fn main() -> Result<(), Error> {
     begin();
-    let ready = Daemon::new().umask(number("umask")).chdir(text("chdir")).stderr(text("stderr")).start()?;
+    let ready =
+        Daemon::new().umask(number("umask")).chdir(text("chdir")).start_timeout(time("start_timeout")).start()?;
     body(Some(ready)).expect("the fixture's words");
     Ok(())
 }

@@ -13,6 +13,8 @@ use super::{Fault, Role};
 pub struct Call {
     /// Who makes it.
     pub role: Role,
+    /// Its process id.
+    pub pid: i32,
     /// How many calls that process has made before: the launcher in `main`, the others since they were forked.
     pub nth: usize,
     /// Its number, `SYS_…`.

@@ -1,0 +1,203 @@
+//! Another process's view of a running daemon.
+
+use std::fmt;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FlockArg, open};
+use nix::libc::c_int;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::Pid;
+
+use crate::error::{Error, Result, Step, code};
+use crate::step::pid_file::{self, flock, read_pid};
+use crate::sys::{self, retry};
+
+/// A daemon as its pid file shows it.
+///
+/// Whether it runs is told by the lock on the file, and never by the pid, which the system may have given to another
+/// process. The same holds for signals: they reach the daemon or nobody.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use daemon_runtime::Instance;
+///
+/// # fn main() -> Result<(), daemon_runtime::Error> {
+/// let daemon = Instance::at("/run/app.pid");
+/// match daemon.pid()? {
+///     Some(pid) => println!("running as process {pid}"),
+///     None => println!("not running"),
+/// }
+/// daemon.stop(Duration::from_secs(10))?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Instance {
+    pid_file: PathBuf,
+}
+
+impl Instance {
+    /// The daemon with this pid file. Looks at nothing yet.
+    pub fn at(pid_file: impl AsRef<Path>) -> Self {
+        Instance { pid_file: pid_file.as_ref().to_owned() }
+    }
+
+    /// The pid of the daemon, or `None` if none runs: there is no pid file, or nobody holds its lock.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or a start is under way that has not come to write its pid.
+    pub fn pid(&self) -> Result<Option<u32>> {
+        Ok(self.find()?.map(|(pid, _)| pid.as_raw().unsigned_abs()))
+    }
+
+    /// Whether there is a pid file of a daemon that does not run: its end was not its own. No start minds it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pid`](Self::pid).
+    pub fn is_stale(&self) -> Result<bool> {
+        Ok(self.find()?.is_none() && self.open()?.is_some())
+    }
+
+    /// Sends a signal, by its number of signal(7).
+    ///
+    /// # Errors
+    ///
+    /// No daemon runs (code 69), or this user may not signal it (code 77).
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        let signal = Signal::try_from(signal as c_int)
+            .map_err(|errno| Error::system(Step::Instance, format!("send signal {signal}"), errno))?;
+        self.running()?.send(signal)
+    }
+
+    /// Asks the daemon to reload: `SIGHUP`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`signal`](Self::signal).
+    pub fn reload(&self) -> Result<()> {
+        self.running()?.send(Signal::SIGHUP)
+    }
+
+    /// Asks the daemon to end, `SIGTERM`, and waits until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// As for [`signal`](Self::signal), or it still runs after the timeout (code 75).
+    pub fn stop(&self, timeout: Duration) -> Result<()> {
+        self.running()?.end(Signal::SIGTERM, timeout)
+    }
+
+    /// Like [`stop`](Self::stop), but a daemon that still runs after the timeout is killed, `SIGKILL`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`signal`](Self::signal).
+    pub fn stop_or_kill(&self, timeout: Duration) -> Result<()> {
+        let running = self.running()?;
+        match running.end(Signal::SIGTERM, timeout) {
+            Err(late) if late.exit_code() == code::TEMPORARY => running.end(Signal::SIGKILL, Duration::MAX),
+            done => done,
+        }
+    }
+
+    fn running(&self) -> Result<Running<'_>> {
+        match self.find()? {
+            Some((pid, pidfd)) => Ok(Running { pid, pidfd, instance: self }),
+            None if self.open()?.is_none() => Err(self.absent("there is no such file")),
+            None => Err(self.absent("no process holds it")),
+        }
+    }
+
+    fn absent(&self, why: &str) -> Error {
+        let what = format!("find a daemon by pid file {}", self.pid_file.display());
+        Error::new(Step::Instance, code::UNAVAILABLE, what, why).advise("start it, or correct the path")
+    }
+
+    /// The daemon's pid, and a descriptor that certainly is the same process's.
+    fn find(&self) -> Result<Option<(Pid, OwnedFd)>> {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let failed = |errno| self.failed("watch the process of", errno);
+        let started = Instant::now();
+        loop {
+            let Some(before) = self.holder()? else { return Ok(None) };
+            match before.map(|pid| (pid, sys::pidfd_open(pid))) {
+                // Between the two looks it was the daemon's pid, and so it was when the descriptor was made.
+                Some((pid, Ok(pidfd))) if self.holder()? == Some(before) => return Ok(Some((pid, pidfd))),
+                Some((_, Err(errno))) if errno != Errno::ESRCH => return Err(failed(errno)),
+                // It has ended in between, or has not written its pid yet.
+                _ if started.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(2)),
+                _ => return Err(self.absent("it is locked, but holds no pid of a process")),
+            }
+        }
+    }
+
+    /// Who holds the lock: nobody, or a process that may have written its pid.
+    fn holder(&self) -> Result<Option<Option<Pid>>> {
+        let Some(file) = self.open()? else { return Ok(None) };
+        // A shared lock, so that those who only look do not find each other, or get into the way of a start for long.
+        match retry(|| flock(&file, FlockArg::LockSharedNonblock)) {
+            Ok(()) => Ok(None),
+            Err(Errno::EWOULDBLOCK) => Ok(Some(read_pid(&file).map_err(|errno| self.failed("read", errno))?)),
+            Err(errno) => Err(self.failed("look at the lock of", errno)),
+        }
+    }
+
+    fn open(&self) -> Result<Option<OwnedFd>> {
+        match retry(|| open(&self.pid_file, pid_file::READ_FLAGS, Mode::empty())) {
+            Ok(file) => Ok(Some(file)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(self.failed("open", errno)),
+        }
+    }
+
+    fn failed(&self, verb: &str, errno: Errno) -> Error {
+        Error::system(Step::Instance, format!("{verb} pid file {}", self.pid_file.display()), errno)
+    }
+}
+
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the daemon with pid file {}", self.pid_file.display())
+    }
+}
+
+/// A daemon that was running a moment ago; nobody else can be reached through its pidfd.
+struct Running<'a> {
+    pid: Pid,
+    pidfd: OwnedFd,
+    instance: &'a Instance,
+}
+
+impl Running<'_> {
+    fn send(&self, signal: Signal) -> Result<()> {
+        sys::pidfd_send_signal(self.pidfd.as_fd(), signal).map_err(|errno| match errno {
+            Errno::ESRCH => self.instance.absent("it has just ended"),
+            errno => Error::system(Step::Instance, format!("send {signal} to process {}", self.pid), errno),
+        })
+    }
+
+    fn end(&self, signal: Signal, timeout: Duration) -> Result<()> {
+        self.send(signal)?;
+        let started = Instant::now();
+        loop {
+            let left = timeout.saturating_sub(started.elapsed());
+            let millis = left.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i32;
+            let mut polled = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut polled, PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)) {
+                Ok(0) if left.is_zero() => break,
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(()),
+                Err(errno) => return Err(self.instance.failed("wait for the process of", errno)),
+            }
+        }
+        let (what, why) = (format!("stop process {}", self.pid), format!("it still runs {timeout:?} after {signal}"));
+        Err(Error::new(Step::Instance, code::TEMPORARY, what, why).advise("wait longer, or kill it"))
+    }
+}

@@ -1,0 +1,223 @@
+//! Threads that main waits for.
+//!
+//! Python distinguishes *daemon threads*, which do not keep the process alive, from ordinary ones, which do. Rust's
+//! [`std::thread::spawn`] starts only the first kind: when main returns the process ends, whatever its threads are
+//! doing. [`spawn`] here starts the second kind: at its end a `#[daemon]` main waits for them.
+//!
+//! ```no_run
+//! use daemon_runtime::{daemon, thread};
+//!
+//! #[daemon]
+//! fn main() {
+//!     // Ends with main, in the middle of its work.
+//!     std::thread::spawn(|| loop { /* refresh a cache */ });
+//!     // main's end waits for this one.
+//!     thread::spawn(|| { /* write what must be written */ });
+//! }
+//! ```
+//!
+//! | main | what happens |
+//! | --- | --- |
+//! | returns | it waits; then the process exits with what main returned |
+//! | panics | it waits; then the process exits with 101 |
+//! | returns or panics before [`Ready::notify`](crate::Ready::notify) | the start has failed: it does not wait |
+//! | or another thread calls [`std::process::exit`] | the process exits at once |
+//!
+//! A thread that panics and is not [joined](JoinHandle::join) makes the process exit with 101 as if main had panicked,
+//! so that a lost worker is not taken for success. [`limit_wait`] bounds the wait. A main that calls
+//! [`Daemon::start`](crate::Daemon::start) by hand calls [`join_all`] at its end.
+
+use std::fmt;
+use std::io;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+/// What is known of the threads.
+struct State {
+    running: Vec<thread::Thread>,
+    /// They have panicked, and nobody has been told by `join`.
+    panicked: Vec<ThreadId>,
+    limit: Option<Duration>,
+}
+
+static STATE: Mutex<State> = Mutex::new(State { running: Vec::new(), panicked: Vec::new(), limit: None });
+static ENDED: Condvar = Condvar::new();
+
+/// Whether the start has succeeded. Before that nobody waits for threads.
+static READY: AtomicBool = AtomicBool::new(false);
+
+fn state() -> MutexGuard<'static, State> {
+    // Nothing panics while it is locked.
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts a thread that main's end waits for.
+///
+/// # Panics
+///
+/// If the system cannot start a thread; [`Builder::spawn`] returns an error instead.
+///
+/// ```
+/// let answer = daemon_runtime::thread::spawn(|| 6 * 7).join();
+/// assert_eq!(answer.ok(), Some(42));
+/// ```
+pub fn spawn<F, T>(work: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(work).expect("the system cannot start a thread")
+}
+
+/// Starts a thread that main's end waits for, with a name. As [`std::thread::Builder`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let worker = daemon_runtime::thread::Builder::new().name("worker").spawn(|| ())?;
+/// assert_eq!(worker.thread().name(), Some("worker"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing happens before `spawn`"]
+pub struct Builder(thread::Builder);
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// A thread without a name.
+    pub fn new() -> Self {
+        Builder(thread::Builder::new())
+    }
+
+    /// Names the thread, for panics and for `ps -L`.
+    pub fn name(self, name: impl Into<String>) -> Self {
+        Builder(self.0.name(name.into()))
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// The system cannot start it: pthread_create(3).
+    pub fn spawn<F, T>(self, work: F) -> io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // Held until the new thread is in the list, so that it cannot end before.
+        let mut state = state();
+        let handle = self.0.spawn(move || {
+            let _end = End;
+            work()
+        })?;
+        state.running.push(handle.thread().clone());
+        Ok(JoinHandle(handle))
+    }
+}
+
+/// Notes the end of its thread, also by a panic.
+struct End;
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let id = thread::current().id();
+        let mut state = state();
+        state.running.retain(|thread| thread.id() != id);
+        if thread::panicking() {
+            state.panicked.push(id);
+        }
+        ENDED.notify_all();
+    }
+}
+
+/// A thread to wait for. Dropped, it changes nothing: main's end waits all the same.
+pub struct JoinHandle<T>(thread::JoinHandle<T>);
+
+impl<T> JoinHandle<T> {
+    /// Waits for the thread's end.
+    ///
+    /// # Errors
+    ///
+    /// The value that it panicked with. Then the panic is known, and does not change the exit code.
+    pub fn join(self) -> thread::Result<T> {
+        let id = self.0.thread().id();
+        let result = self.0.join();
+        state().panicked.retain(|panicked| *panicked != id);
+        result
+    }
+
+    /// The thread itself.
+    pub fn thread(&self) -> &thread::Thread {
+        self.0.thread()
+    }
+
+    /// Whether it has ended.
+    pub fn is_finished(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Bounds the wait at main's end. Threads that still run then are named on stderr, and end with the process.
+///
+/// ```
+/// daemon_runtime::thread::limit_wait(std::time::Duration::from_secs(10));
+/// ```
+pub fn limit_wait(limit: Duration) {
+    state().limit = Some(limit);
+}
+
+/// Waits for all threads of [`spawn`], as main's end does, and returns whether none of them has panicked unseen.
+///
+/// ```
+/// daemon_runtime::thread::spawn(|| ());
+/// assert!(daemon_runtime::thread::join_all());
+/// ```
+pub fn join_all() -> bool {
+    let started = Instant::now();
+    let mut state = state();
+    while !state.running.is_empty() {
+        let left = state.limit.map(|limit| limit.saturating_sub(started.elapsed()));
+        state = match left {
+            None => ENDED.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(Duration::ZERO) => {
+                let names: Vec<&str> = state.running.iter().map(|thread| thread.name().unwrap_or("unnamed")).collect();
+                let line = format!("after {:?} these threads still run: {}", started.elapsed(), names.join(", "));
+                crate::error::report(&line, io::stderr());
+                break;
+            }
+            Some(left) => ENDED.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+        };
+    }
+    state.panicked.is_empty()
+}
+
+pub(crate) fn ready() {
+    READY.store(true, Ordering::Relaxed);
+}
+
+/// Main's end, for the attribute's expansion. The first variable of a `#[daemon]` main, and so the last to be dropped.
+#[derive(Debug)]
+pub(crate) struct MainEnd;
+
+impl Drop for MainEnd {
+    fn drop(&mut self) {
+        if READY.load(Ordering::Relaxed) && !join_all() && !thread::panicking() {
+            // The panic has been reported when it happened; this only makes it main's.
+            resume_unwind(Box::new("a thread has panicked"));
+        }
+    }
+}
