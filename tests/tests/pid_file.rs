@@ -5,13 +5,14 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
-use tests::{End, Family, Launch, Proc, listing, until};
+use tests::{End, Family, Launch, Proc, listing, until, within};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const PLAIN: &str = env!("CARGO_BIN_EXE_plain");
@@ -145,6 +146,37 @@ fn written_before_ready() {
     fs::write(family.path("go"), "").expect("a mark");
     running.end().assert_code(0).assert_stderr("");
     assert_eq!(daemon_of(&pid_file).pid, daemon.pid);
+}
+
+/// The winner is stopped where it has the lock of a stale file, and has not written to it: its content is not yet true.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn locked_and_still_stale() {
+    use std::cell::RefCell;
+    use tests::tracer::{Role, trace};
+
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    fs::write(&pid_file, format!("{}\n", std::process::id())).expect("a stale file");
+    let late = RefCell::new(None);
+    let record = trace(
+        launch(&family, &pid_file).args(["notify", "mark"]),
+        |call| {
+            if late.borrow().is_none() && call.role == Role::Launcher && call.name() == "ftruncate" {
+                let mut start = launch(&family, &pid_file).start();
+                // A start that takes the content for true needs some milliseconds for that.
+                within(Duration::from_millis(300), || start.has_ended().then_some(()));
+                late.replace(Some(start));
+            }
+            None
+        },
+        |record| {
+            let held = format!("held by process {};", record.pids[&Role::Daemon]);
+            let late = late.take().expect("the winner truncates");
+            late.end().assert_code(69).assert_one_line().assert_says(&[&held]);
+        },
+    );
+    assert!(record.body, "{record:#?}");
 }
 
 #[test]
@@ -473,6 +505,19 @@ fn lock_not_inherited() {
     send(Signal::SIGKILL, daemon.pid);
     until_dead(daemon.pid);
     assert!(Proc::lives(child));
+    start(&family, &pid_file);
+}
+
+/// A child of a daemon that was killed lives on, and has all that the daemon had, but not its place.
+#[test]
+fn lock_not_inherited_by_a_fork() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    launch(&family, &pid_file).args(["notify", "fork", "touch=body", "pause"]).run().assert_code(0);
+    let daemon = family.daemon();
+    send(Signal::SIGKILL, daemon.pid);
+    until_dead(daemon.pid);
+    assert_eq!(family.members().len(), 1, "the child");
     start(&family, &pid_file);
 }
 
