@@ -91,6 +91,11 @@ pub fn touch(name: &str) -> io::Result<()> {
     symlink(process::id().to_string(), path(name))
 }
 
+/// Waits for a mark.
+pub fn wait(name: &str) {
+    until(name, || fs::symlink_metadata(path(name)).ok().map(drop));
+}
+
 /// Does what the arguments say.
 pub fn body(ready: Option<Ready>) -> Result {
     let mut words: Vec<String> = env::args().skip(1).collect();
@@ -106,7 +111,7 @@ pub fn body(ready: Option<Ready>) -> Result {
             "print" => println!("{value}"),
             "eprint" => eprintln!("{value}"),
             "touch" => touch(value)?,
-            "wait" => until(value, || fs::symlink_metadata(path(value)).ok().map(drop)),
+            "wait" => wait(value),
             "error" => return Err(value.into()),
             "ok" => return Ok(()),
             "exit" => process::exit(value.parse()?),

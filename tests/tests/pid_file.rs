@@ -521,6 +521,36 @@ fn lock_not_inherited_by_a_fork() {
     start(&family, &pid_file);
 }
 
+// A program that handles the signals itself.
+
+/// Its handlers are in place before ours or after, and its work is finished however long that takes.
+#[test]
+fn graceful_shutdown() {
+    let programs = [
+        (env!("CARGO_BIN_EXE_graceful"), "setup"),
+        (env!("CARGO_BIN_EXE_graceful"), "before"),
+        (env!("CARGO_BIN_EXE_graceful"), "after"),
+        (env!("CARGO_BIN_EXE_graceful_tokio"), "after"),
+    ];
+    for (program, hook) in programs {
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+            let family = Family::new();
+            let pid_file = family.path("pid");
+            let launch = family.launch(program).env("DAEMON_HOOK", hook).env("DAEMON_PID_FILE", &pid_file);
+            launch.run().assert_code(0).assert_stderr("");
+            let daemon = family.daemon();
+            send(signal, daemon.pid);
+            family.at("stopping");
+            // Impatient: again, and it does not matter.
+            send(signal, daemon.pid);
+            assert_eq!(daemon_of(&pid_file).pid, daemon.pid, "{program} {hook} {signal}");
+            fs::write(family.path("go"), "").expect("a mark");
+            family.assert_nothing_left(&pid_file);
+            assert!(family.path("finished").is_symlink(), "{program} {hook} {signal}");
+        }
+    }
+}
+
 // Another user.
 
 #[test]
