@@ -99,7 +99,7 @@ const LITERALS: &[&str] = &[
 const OPTIONS: &[&str] = &[
     "umask = 0, chdir = \"/\", ignore_sigchld",
     "setup = parse::<A, B>()?, foreground = args.foreground || f(|a, b| a < b), crate = ::a::b, trace",
-    "keep_fds = [3, 4, -1], keep_env = vec![\"A\", \"\"], user = 3, start_timeout = 9 stderr = \"x\", reopen_on_sighup",
+    "keep_fds = [3, 4], keep_env = vec![\"A\", \"B\"], user = 3, start_timeout = 9, stderr = \"x\", reopen_on_sighup",
 ];
 
 const ITEMS: &[&str] = &[

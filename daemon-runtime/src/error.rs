@@ -78,8 +78,11 @@ impl Error {
             (_, Errno::EPERM | Errno::EACCES) => code::NOT_PERMITTED,
             _ => code::OS_ERROR,
         };
-        let mut error = Error::new(step, code, what, errno.desc());
-        error.0.source = Some(errno.into());
+        let source = io::Error::from(errno);
+        // strerror(3), without the number that Rust adds.
+        let why = source.to_string();
+        let mut error = Error::new(step, code, what, why.split(" (os error").next().unwrap_or(&why));
+        error.0.source = Some(source);
         error.advise(match errno {
             Errno::EPERM | Errno::EACCES => "give the user the right, or start as one who has it",
             Errno::ENOENT | Errno::ENOTDIR | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO => "correct the path",

@@ -10,8 +10,8 @@ use nix::fcntl::{FlockArg, open};
 use nix::libc::c_int;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use nix::sys::stat::Mode;
-use nix::unistd::Pid;
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{Pid, geteuid};
 
 use crate::error::{Error, Result, Step, code};
 use crate::step::pid_file::{self, flock, read_pid};
@@ -129,7 +129,10 @@ impl Instance {
             let Some(before) = self.holder()? else { return Ok(None) };
             match before.map(|pid| (pid, sys::pidfd_open(pid))) {
                 // Between the two looks it was the daemon's pid, and so it was when the descriptor was made.
-                Some((pid, Ok(pidfd))) if self.holder()? == Some(before) => return Ok(Some((pid, pidfd))),
+                Some((pid, Ok(pidfd))) if self.holder()? == Some(before) => {
+                    self.check_owner(pid)?;
+                    return Ok(Some((pid, pidfd)));
+                }
                 Some((_, Err(errno))) if errno != Errno::ESRCH => return Err(failed(errno)),
                 // It has ended in between, or has not written its pid yet.
                 _ if started.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(2)),
@@ -147,6 +150,24 @@ impl Instance {
             Err(Errno::EWOULDBLOCK) => Ok(Some(read_pid(&file).map_err(|errno| self.failed("read", errno))?)),
             Err(errno) => Err(self.failed("look at the lock of", errno)),
         }
+    }
+
+    /// A file that belongs to a user can hold any pid; root must not be made to signal another user's process by it.
+    fn check_owner(&self, pid: Pid) -> Result<()> {
+        let Some(file) = self.open()? else { return Ok(()) };
+        let owner = retry(|| fstat(&file)).map_err(|errno| self.failed("look at", errno))?.st_uid;
+        if owner == 0 || !geteuid().is_root() {
+            return Ok(());
+        }
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let uid =
+            status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().next()?.parse().ok());
+        if uid == Some(owner) {
+            return Ok(());
+        }
+        let what = format!("trust pid file {}", self.pid_file.display());
+        let why = format!("it belongs to user {owner}, and process {pid} does not");
+        Err(Error::new(Step::Instance, code::NOT_PERMITTED, what, why).advise("find out who has written it"))
     }
 
     fn open(&self) -> Result<Option<OwnedFd>> {

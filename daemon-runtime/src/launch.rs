@@ -50,7 +50,8 @@ pub(crate) fn detach(limit: Duration, pid_file: Option<&PidFile>, trace: Trace) 
     trace.row("program started");
     signals::default_sigchld()?;
     let signals = Signals::block()?;
-    let forked = retry(|| set_child_subreaper(true)).map_err(|errno| failed("adopt the daemon", errno)).and_then(|()| fork());
+    let forked =
+        retry(|| set_child_subreaper(true)).map_err(|errno| failed("adopt the daemon", errno)).and_then(|()| fork());
     match forked {
         Err(error) => {
             signals.restore();
@@ -58,7 +59,8 @@ pub(crate) fn detach(limit: Duration, pid_file: Option<&PidFile>, trace: Trace) 
         }
         Ok(ForkResult::Parent { child: leader }) => {
             let channel = Some(near);
-            let mut start = Start { leader, leader_gone: false, daemon: None, channel, signals, started, limit, pid_file };
+            let mut start =
+                Start { leader, leader_gone: false, daemon: None, channel, signals, started, limit, pid_file };
             // Only the daemon holds its end, so that its death is seen at the other.
             let Err(ending) = close(far).map_err(Ending::from).and_then(|()| start.follow());
             start.take_back(ending)
@@ -132,7 +134,8 @@ impl Start<'_> {
     fn follow(&mut self) -> std::result::Result<Infallible, Ending> {
         let mut ready = false;
         loop {
-            let (message, signal) = self.wait(self.started.checked_add(self.limit), self.channel.as_ref())?.ok_or(Ending::TooSlow)?;
+            let (message, signal) =
+                self.wait(self.started.checked_add(self.limit), self.channel.as_ref())?.ok_or(Ending::TooSlow)?;
             if signal {
                 self.read_signals()?;
             }
@@ -246,7 +249,8 @@ impl Start<'_> {
                 error.advise("call ready.notify() before main returns").report_and_exit_now()
             }
             Ending::Killed(who, signal) => {
-                let name = Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |name| name.to_string());
+                let name =
+                    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |name| name.to_string());
                 report(&format!("cannot start the daemon: the {who} was killed by {name}"), io::stderr());
                 sys::exit_now(128 + signal)
             }

@@ -1,63 +1,216 @@
 //! A Unix daemon from one attribute above `main`.
+//!
+//! # Why this is hard
+//!
+//! A daemon runs in the background, belongs to no terminal and outlives the shell that started it. The textbook has
+//! twelve lines for that: fork, `setsid`, fork, `chdir`, `umask`, close, `/dev/null`. Everybody copies them, and they
+//! leave out what matters:
+//!
+//! * The launcher exits 0 before the daemon has done anything. `app && echo up` says "up", and the daemon is dead.
+//! * What the daemon prints when its start fails goes to `/dev/null`.
+//! * Descriptors of the shell, of `make` or of a supervisor stay open for years; so do ignored and blocked signals.
+//! * `setuid` leaves root's groups, and a saved user id leaves a way back.
+//! * Two copies run at once, because the pid file was checked and then written, or because an old one names a process
+//!   that has been dead for a year.
+//! * A fork copies one thread. The locks that the others held stay locked.
+//!
+//! Here each of these is a step that is done, in order, and checked; or the start fails, says why at the terminal, and
+//! leaves nothing behind.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use std::io::{self, Read, Write};
+//! use std::net::TcpListener;
+//! use daemon_runtime::{Ready, daemon};
+//!
+//! #[daemon(pid_file = "/run/echo.pid", stderr = "/var/log/echo.log", user = "www-data")]
+//! fn main(ready: Ready) -> io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:7777")?; // A failure is seen at the terminal; exit code 1.
+//!     println!("listening");                               // Still the terminal.
+//!     ready.notify();                                      // The launcher exits 0; from here on, the log.
+//!     for stream in listener.incoming() {
+//!         let mut stream = stream?;
+//!         let mut line = [0; 512];
+//!         let length = stream.read(&mut line)?;
+//!         stream.write_all(&line[..length])?;
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What a main may be
+//!
+//! * Its parameters, by position: with the option `setup` first its value, in any pattern; then [`Ready`], if main
+//!   decides itself when it is ready. Without `setup`, [`Ready`] alone, or nothing: then the daemon is ready as soon as
+//!   the body starts.
+//! * It returns whatever a main may return.
+//! * An `async fn` with the attribute of its runtime below: `#[daemon]` and then `#[tokio::main]`. A runtime starts
+//!   threads, so the daemon comes first.
+//!
+//! `setup` is an expression that runs in the launcher, at the terminal, before anything else: parse arguments, read
+//! what the shell passed, bind a privileged port. The other options may use what it returned.
+//!
+//! ```no_run
+//! use std::{env, io, net::TcpListener, path::PathBuf};
+//! use daemon_runtime::{Ready, daemon, supervised};
+//!
+//! struct Args { listener: TcpListener, pid_file: Option<PathBuf>, foreground: bool }
+//!
+//! fn parse() -> io::Result<Args> {
+//!     let listener = TcpListener::bind(("0.0.0.0", 80))?;
+//!     let foreground = env::args().any(|arg| arg == "--foreground");
+//!     Ok(Args { listener, pid_file: env::var_os("APP_PID_FILE").map(PathBuf::from), foreground })
+//! }
+//!
+//! #[daemon(
+//!     setup = parse()?,
+//!     foreground = args.foreground || supervised(),
+//!     pid_file = args.pid_file,   // None is "not given".
+//!     user = "nobody",
+//! )]
+//! fn main(args: Args, ready: Ready) -> io::Result<()> {
+//!     ready.notify();
+//!     args.listener.accept()?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Options
+//!
+//! An option's value is any expression, and only borrowed. A literal is checked while compiling, anything else when
+//! the program runs, by the same rule. Each option is a method of [`Daemon`], where it is described in full; `setup`
+//! and `crate` are the attribute's alone.
+//!
+//! | option | value | default | what it does |
+//! | --- | --- | --- | --- |
+//! | `umask` | integer, at most `0o777` | `0o022` | file mode creation mask |
+//! | `chdir` | absolute path | `/` | working directory |
+//! | `ignore_sigchld` | flag, or bool | off | dead children leave no zombies; `Command::status` fails |
+//! | `pid_file` | path | none | single instance: locked for life, holds the pid |
+//! | `stdin` | path | `/dev/null` | standard input |
+//! | `stdout`, `stderr` | path | `/dev/null` | log files, appended to |
+//! | `reopen_on_sighup` | flag, or bool | off | on SIGHUP open the log files anew, for logrotate(8) |
+//! | `user`, `group` | name or number | unchanged | drop privileges, for good, proven |
+//! | `chroot` | absolute path | none | root directory |
+//! | `no_new_privileges` | flag, or bool | off | programs that it starts gain no rights |
+//! | `no_core_dumps` | flag, or bool | off | no core file |
+//! | `keep_fds` | list of numbers | none | inherited descriptors to keep |
+//! | `keep_env` | list of names | all but the terminal's | environment variables to keep; the rest is cleared |
+//! | `setup` | expression | none | runs in the launcher, at the terminal, first of all |
+//! | `foreground` | bool | [`supervised()`] | true: do not detach |
+//! | `start_timeout` | seconds, or `Duration` | 90 s | how long it may take until it is ready |
+//! | `trace` | flag, or bool | off | print the process table of the launch |
+//! | `crate` | path | `::daemon_runtime` | for a re-exported or renamed runtime |
+//!
+//! The defaults are the world that systemd gives a service, so that a program behaves the same whoever starts it.
+//!
+//! # The steps in order
+//!
+//! A shell with pid 10 has started program 100:
+//!
+//! | after | pid | ppid | pgid | sid | session leader |
+//! | --- | --- | --- | --- | --- | --- |
+//! | program started | 100 | 10 | 100 | 100 | as the shell made it |
+//! | first fork | 101 | 100 | 100 | 100 | no |
+//! | `setsid` in the first child | 101 | 100 | 101 | 101 | **yes**, no controlling terminal |
+//! | second fork | 102 | 101 | 101 | 101 | **no**: it can never get a terminal again |
+//! | both parents gone | 102 | **1** (init, or the nearest subreaper) | 101 | 101 | no |
+//!
+//! ```text
+//! launcher                        session leader           daemon
+//!  setup
+//!  refuse threads
+//!  look up user and group
+//!  open directories and logs
+//!  lock the pid file
+//!  close inherited descriptors
+//!  flush stdout
+//!  adopt orphans
+//!  fork ─────────────────────────▶ setsid
+//!                                  fork ─────────────────▶ umask, chroot, chdir, stdin
+//!  waits for: ready, a death,      exit                     signals, environment, pid file
+//!  the time limit, Ctrl-C                                   groups, user, capabilities: dropped and proven
+//!                                                           main's body, up to ready.notify()
+//!                                                           stdout and stderr to their files
+//!                                                           SIGHUP, SIGCHLD
+//!  ◀─────────────────────────────────────────────── ready ─
+//!  go ────────────────────────────────────────────────────▶ waits until the launcher is gone
+//!  exit 0                                                   main's body goes on
+//! ```
+//!
+//! The launcher adopts the daemon (PR_SET_CHILD_SUBREAPER): when the session leader has gone it is the daemon's
+//! parent, so that it learns how a failed start has ended, and ends alike, with the same exit code; for a signal, with
+//! 128 + its number and a line that names it. Until the daemon is ready its stdout and stderr are the launcher's, so
+//! that whatever it prints about a failed start is simply seen. If the launcher is killed, the daemon ends too.
+//!
+//! # Exit codes
+//!
+//! The launcher exits 0 if and only if the daemon runs in the state that was asked for. What the body returns or exits
+//! with is passed on as it is; the crate's own errors use the codes of sysexits(3), see [`Error::exit_code`].
+//!
+//! # Limits
+//!
+//! * Linux 5.9 or newer, for close_range(2). Between the launcher's `go` and its exit there is one system call; that a
+//!   SIGKILL hit just there is known from Linux 6.15 on.
+//! * The daemon must be the first to start threads. Static constructors or `setup` may start none that still run.
+//! * What `setup` starts, such as child processes, is the launcher's and not waited for.
+//! * A daemon that blocks all signals while it starts outlives a launcher that was killed, until it is ready. Then it
+//!   ends.
+//! * Processes that main's body starts before it is ready, and that leave the daemon's process group, are not taken
+//!   down with a failed start.
+//! * SIGIO is in use until the daemon is ready, and then back to its default.
+//! * SIGKILL leaves the pid file where it is. It is unlocked, so it blocks no start.
+//!
+//! # Guides
+//!
+//! * [From a systemd unit and back](guide::systemd)
+//! * [From the `daemonize` crate](guide::daemonize)
+//! * [When things go wrong](guide::errors)
+//! * [What the compiler says](guide::messages)
 
 #[cfg(not(target_os = "linux"))]
-compile_error!("daemon-runtime supports Linux only");
+compile_error!("daemon-runtime supports Linux only: its launch needs PR_SET_CHILD_SUBREAPER and pidfd_open(2)");
 
-macro_rules! modules {
-    ($($name:ident)*) => {$(
-        #[cfg(target_os = "linux")]
-        mod $name;
-    )*};
-}
-modules! { daemon error instance launch start step supervisor sys trace value }
+#[cfg(any(doc, doctest))]
+pub mod guide;
 #[cfg(target_os = "linux")]
 pub mod thread;
 
-pub use daemon::Daemon;
-pub use daemon_macro::daemon;
-pub use error::{Error, Step};
-pub use instance::Instance;
-pub use start::Ready;
-pub use supervisor::supervised;
-pub use value::{Id, Value};
+#[cfg(target_os = "linux")]
+mod daemon;
+#[cfg(target_os = "linux")]
+mod error;
+#[cfg(target_os = "linux")]
+mod instance;
+#[cfg(target_os = "linux")]
+mod launch;
+#[cfg(target_os = "linux")]
+mod start;
+#[cfg(target_os = "linux")]
+mod step;
+#[cfg(target_os = "linux")]
+mod supervisor;
+#[cfg(target_os = "linux")]
+mod sys;
+#[cfg(target_os = "linux")]
+mod trace;
+#[cfg(target_os = "linux")]
+mod value;
 
-/// What the attribute's expansion calls. Not for people, and not stable.
+#[cfg(target_os = "linux")]
 #[doc(hidden)]
-pub mod __private {
-    use crate::{Daemon, Ready};
-    use std::any::Any;
-    use std::cell::RefCell;
+#[path = "expansion.rs"]
+pub mod __private;
 
-    use crate::step::descriptors::Inherited;
+pub use daemon_macro::daemon;
 
-    /// The first call of all: notes what is inherited, before `setup` opens more.
-    pub fn daemon(has_setup: bool) -> Daemon {
-        Daemon::with(if has_setup { Inherited::list() } else { Inherited::All })
-    }
-
-    /// What main holds until its end, which waits for [`thread`](crate::thread)s.
-    #[must_use]
-    pub fn main_end() -> impl Drop {
-        crate::thread::MainEnd
-    }
-
-    /// Starts the daemon, or says why not and exits.
-    pub fn start(daemon: Daemon) -> Ready {
-        daemon.start().unwrap_or_else(|error| error.report_and_exit())
-    }
-
-    thread_local! {
-        static HANDED: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
-    }
-
-    /// Hands a value to a nested main, which [`take`]s it.
-    pub fn put<T: 'static>(value: T) {
-        HANDED.with_borrow_mut(|handed| handed.push(Box::new(value)));
-    }
-
-    /// Takes what was put, in the same order.
-    pub fn take<T: 'static>() -> T {
-        let value = HANDED.with_borrow_mut(|handed| handed.remove(0));
-        *value.downcast().expect("what was put is taken in the same order")
-    }
-}
+#[cfg(target_os = "linux")]
+pub use {
+    daemon::Daemon,
+    error::{Error, Step},
+    instance::Instance,
+    start::Ready,
+    supervisor::supervised,
+    value::{Id, Value},
+};

@@ -21,6 +21,8 @@ use crate::{Daemon, supervisor, sys, thread};
 pub(crate) fn start(asked: Daemon) -> Result<Ready> {
     asked.check()?;
     threads::none()?;
+    // Before a file of ours can get one of these numbers.
+    descriptors::check_open(&asked.keep_fds)?;
     if asked.foreground.unwrap_or_else(supervisor::supervised) { in_foreground(asked) } else { in_background(asked) }
 }
 
@@ -30,7 +32,6 @@ fn in_background(mut asked: Daemon) -> Result<Ready> {
     let place = Place::open(&asked)?;
     let streams = Streams::open(&asked, &identity)?;
     let pid_file = asked.pid_file.as_deref().map(|path| PidFile::lock(path, &identity)).transpose()?;
-    descriptors::check_open(&asked.keep_fds)?;
     let sockets = supervisor::passed_sockets();
     let keep = streams.fds().chain(pid_file.iter().map(PidFile::fd)).chain(place.fds()).chain(sockets.clone());
     let inherited = std::mem::replace(&mut asked.inherited, descriptors::Inherited::All);
@@ -65,7 +66,6 @@ fn become_foreground(asked: &Daemon) -> Result<()> {
     let identity = Identity::resolve(asked)?;
     let place = Place::open(asked)?;
     let pid_file = asked.pid_file.as_deref().map(|path| PidFile::lock(path, &identity)).transpose()?;
-    descriptors::check_open(&asked.keep_fds)?;
     directory::set_umask(asked.umask.unwrap_or(DEFAULT_UMASK));
     place.enter()?;
     environment::set_user(&identity);
@@ -86,6 +86,9 @@ struct Place {
 impl Place {
     fn open(asked: &Daemon) -> Result<Self> {
         let inside = asked.chdir.clone().unwrap_or("/".into());
+        if asked.chroot.is_some() {
+            privileges::only_root("change the root directory")?;
+        }
         let root = asked.chroot.as_deref().map(|root| Directory::open("change root directory to", root)).transpose()?;
         // Inside a new root the path names another directory.
         let chdir = match root {

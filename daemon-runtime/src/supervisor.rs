@@ -42,9 +42,7 @@ use crate::sys;
 pub fn supervised() -> bool {
     let by_systemd = is_own_pid("SYSTEMD_EXEC_PID");
     let forking = by_systemd && env::var_os("PIDFILE").is_some();
-    process::id() == 1
-        || env::var_os("NOTIFY_SOCKET").is_some()
-        || !forking && (by_systemd || is_own_pid("LISTEN_PID"))
+    process::id() == 1 || env::var_os("NOTIFY_SOCKET").is_some() || !forking && (by_systemd || is_own_pid("LISTEN_PID"))
 }
 
 fn is_own_pid(name: &str) -> bool {

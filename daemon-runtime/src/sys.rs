@@ -11,6 +11,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{self, c_int, c_void, siginfo_t};
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{ForkResult, Pid};
@@ -123,6 +124,27 @@ pub(crate) fn read_at_start(fd: &OwnedFd, content: &mut [u8]) -> nix::Result<usi
     Errno::result(read).map(|length| length as usize)
 }
 
+/// fcntl(2) F_OFD_SETLK: marks a file by a lock on its first byte, which is independent of flock(2).
+pub(crate) fn mark(fd: &OwnedFd) -> nix::Result<()> {
+    retry(|| fcntl(fd, FcntlArg::F_OFD_SETLK(&first_byte())).map(drop))
+}
+
+/// fcntl(2) F_OFD_GETLK: whether somebody else has marked the file.
+pub(crate) fn is_marked(fd: &OwnedFd) -> nix::Result<bool> {
+    let mut lock = first_byte();
+    retry(|| fcntl(fd, FcntlArg::F_OFD_GETLK(&mut lock)))?;
+    Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
+}
+
+fn first_byte() -> libc::flock {
+    // SAFETY: all zeros is a valid flock, which has only numbers in it.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_WRLCK as libc::c_short;
+    lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock.l_len = 1;
+    lock
+}
+
 /// fcntl(2) F_SETOWN: this process gets SIGIO for a descriptor that has O_ASYNC.
 pub(crate) fn own_signals_of(fd: BorrowedFd<'_>) -> nix::Result<()> {
     // SAFETY: the command takes a pid by value and touches no memory.
@@ -225,6 +247,19 @@ pub(crate) fn has_capabilities() -> nix::Result<bool> {
     let mut call = || unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
     retry(|| Errno::result(call()).map(drop))?;
     Ok(sets.iter().any(|set| *set != 0))
+}
+
+/// Leaves the session keyring, keyrings(7), and with it the keys of whoever started the process: keyctl(2).
+pub(crate) fn join_new_session_keyring() -> nix::Result<()> {
+    let call = || {
+        // SAFETY: a null name asks for a keyring without one.
+        unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, ptr::null::<libc::c_char>()) }
+    };
+    match retry(|| Errno::result(call()).map(drop)) {
+        // A kernel without keyrings, or a container that forbids them: then nobody has put a key there either.
+        Err(Errno::ENOSYS | Errno::EPERM | Errno::EACCES) => Ok(()),
+        joined => joined,
+    }
 }
 
 /// `struct __user_cap_header_struct`: _LINUX_CAPABILITY_VERSION_3, and 0 for this thread.

@@ -44,7 +44,10 @@ impl Trace {
         // tty(4): opening it fails with ENXIO in a session that has no controlling terminal.
         let terminal = File::open("/dev/tty").is_ok();
         let leader = yes(sid == Ok(pid));
-        self.print(to, [stage.into(), pid.to_string(), ppid.to_string(), number(pgid), number(sid), leader, yes(terminal)]);
+        self.print(
+            to,
+            [stage.into(), pid.to_string(), ppid.to_string(), number(pgid), number(sid), leader, yes(terminal)],
+        );
     }
 
     fn print(self, mut to: impl Write, cells: [String; 7]) {

@@ -13,6 +13,7 @@ mod listing;
 mod proc;
 pub mod pty;
 mod raw;
+pub mod systemd;
 #[cfg(target_arch = "x86_64")]
 pub mod tracer;
 

@@ -33,9 +33,10 @@ const ENDINGS: &[Ending] = &[
 fn before_ready() {
     for ending in ENDINGS {
         let family = Family::new();
-        let end = family.launch(READY).args(ending.words).run();
+        let pid_file = family.path("pid");
+        let end = family.launch(READY).args(ending.words).env("DAEMON_PID_FILE", &pid_file).run();
         end.assert_code(ending.code).assert_says(ending.says);
-        family.assert_gone();
+        family.assert_nothing_left(&pid_file);
     }
 }
 
@@ -82,6 +83,18 @@ fn streams_switch_when_ready() {
     assert_eq!(end.stdout, "early\n");
     family.daemon();
     assert_eq!(std::fs::read_to_string(&log).expect("the log file"), "late\nlater\n");
+}
+
+/// In the foreground there is no launcher: the ending is the program's own, and `notify` changes no stream.
+#[test]
+fn in_the_foreground() {
+    let family = Family::new();
+    let words = ["print=early", "notify", "print=late", "eprint=alas", "exit=3"];
+    let log = family.path("log");
+    let end = family.launch(READY).args(words).env("DAEMON_FOREGROUND", "").env("DAEMON_STDOUT", &log).run();
+    end.assert_code(3).assert_stderr("alas\n");
+    assert_eq!(end.stdout, "early\nlate\n");
+    family.assert_gone();
 }
 
 /// The exit code for a daemon that is not ready in time.

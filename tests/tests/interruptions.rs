@@ -21,13 +21,15 @@ fn signals_to_the_launcher() {
     use Signal::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM};
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGKILL] {
         let family = Family::new();
-        let launcher = family.launch(READY).args(STARTING).start();
+        let pid_file = family.path("pid");
+        let launcher = family.launch(READY).args(STARTING).env("DAEMON_PID_FILE", &pid_file).start();
         let daemon = family.at("starting");
+        assert!(Family::is_locked(&pid_file));
         launcher.signal(signal);
         let end = launcher.end();
         let ended_by = end.status.signal().or(end.status.code().map(|code| code - 128));
         assert_eq!(ended_by, Some(signal as i32), "{end:#?}");
-        family.assert_gone();
+        family.assert_nothing_left(&pid_file);
         assert!(!Proc::lives(daemon.pid));
     }
 }
@@ -81,23 +83,20 @@ fn the_daemon_is_killed_while_starting() {
 
 /// Stopped and continued, as by Ctrl-Z and fg: some system calls are interrupted by this.
 #[test]
-fn the_launcher_is_stopped_and_continued() {
+fn stopped_and_continued() {
     let family = Family::new();
     let words = ["touch=starting", "wait=go", "notify", "touch=body", "pause"];
     let launcher = family.launch(READY).args(words).start();
-    family.at("starting");
-    let state = |wanted| {
-        until("the launcher's state", || Proc::of(launcher.pid()).filter(|proc| (proc.state == 'T') == wanted));
-    };
-    for _ in 0..3 {
-        launcher.signal(Signal::SIGSTOP);
-        state(true);
-        launcher.signal(Signal::SIGCONT);
-        state(false);
+    let daemon = family.at("starting").pid;
+    for pid in [launcher.pid(), daemon, launcher.pid(), daemon] {
+        for (signal, stopped) in [(Signal::SIGSTOP, true), (Signal::SIGCONT, false)] {
+            kill(Pid::from_raw(pid), signal).expect("it lives");
+            until("its state", || Proc::of(pid).filter(|proc| (proc.state == 'T') == stopped));
+        }
     }
     std::fs::write(family.path("go"), "").expect("a file in the folder");
     launcher.end().assert_code(0);
-    family.daemon();
+    assert_eq!(family.daemon().pid, daemon);
 }
 
 /// The exit code and the daemon agree, 200 times, while both cores are busy.

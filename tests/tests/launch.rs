@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use daemon_runtime::{Daemon, Step};
 use tests::pty::Pty;
 use tests::{Expected, Family, Proc, until};
 
@@ -92,6 +93,15 @@ fn the_table_keeps_its_columns() {
         })
         .collect();
     assert!(widths.iter().all(|width| *width == widths[0]), "{}", end.stderr);
+}
+
+/// A table that nobody can read fails no start.
+#[test]
+fn the_table_goes_nowhere() {
+    let family = Family::new();
+    let full = fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    family.launch(PLAIN).env("DAEMON_TRACE", "").stderr(full).run().assert_code(0);
+    Expected::default().assert(&family.daemon());
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -327,6 +337,17 @@ fn the_error_reads_well_from_main() {
     let end = family.launch(env!("CARGO_BIN_EXE_by_hand")).env("DAEMON_CHDIR", "/no/such").run();
     end.assert_code(1).assert_one_line().assert_says(&["Error: cannot ", "/no/such: No such file or directory; "]);
     family.assert_gone();
+}
+
+/// This process has threads, as every process that runs tests: the only error of a correct `Daemon`.
+#[test]
+fn the_error_answers() {
+    let bad = Daemon::new().umask(0o1000).start().expect_err("a bad value");
+    assert_eq!((bad.step(), bad.exit_code()), (Step::Options, 64));
+    let threads = Daemon::new().start().expect_err("threads");
+    assert_eq!((threads.step(), threads.exit_code()), (Step::Threads, 70));
+    assert_eq!(format!("{threads}"), format!("{threads:?}"));
+    assert_eq!(format!("{threads}").lines().count(), 1);
 }
 
 #[test]

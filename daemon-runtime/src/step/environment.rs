@@ -9,34 +9,43 @@ use crate::sys::{clear_env, set_env};
 
 /// What describes the launching terminal or login session, which the daemon outlives. A name that ends in `*` is a
 /// prefix.
+#[rustfmt::skip]
 const TERMINAL: &[&str] = &[
-    "TERM",             // the kind of terminal: there is none
-    "TERM_*",           // its program and version
-    "COLORTERM",        // its colours
-    "TERMCAP",          // its capabilities, from screen
-    "COLUMNS",          // its size
-    "LINES",            // its size
-    "VTE_VERSION",      // its emulator
-    "KONSOLE_*",        // its emulator
-    "WINDOWID",         // its window
-    "DISPLAY",          // its X server
-    "XAUTHORITY",       // the key to that
-    "WAYLAND_DISPLAY",  // its compositor
-    "GPG_TTY",          // the device, which somebody else may get next
-    "SSH_*",            // the connection, its terminal, and an agent that goes with it
-    "TMUX*",            // the multiplexer's socket and pane
-    "STY",              // screen's session
-    "WINDOW",           // screen's window
-    "XDG_SESSION_*",    // the login session
-    "XDG_SEAT*",        // the seat that it was at
-    "XDG_VTNR",         // the virtual terminal
-    "DESKTOP_SESSION",  // the desktop
-    "XDG_CURRENT_*",    // the desktop
-    "SESSION_MANAGER",  // its socket
-    "PWD",              // the shell's working directory, which is not the daemon's
-    "OLDPWD",           // the one before
-    "SHLVL",            // how deep shells are nested
-    "_",                // what the shell called the program
+    "TERM",                 // the kind of terminal: there is none
+    "TERM_*",               // its program and version
+    "TERMCAP",              // its capabilities, from screen
+    "COLORTERM",            // its colours
+    "COLUMNS",              // its size
+    "LINES",                // its size
+    "VTE_VERSION",          // its emulator
+    "KONSOLE_*",            // its emulator
+    "WT_SESSION",           // its emulator
+    "WINDOWID",             // its window
+    "DISPLAY",              // its X server
+    "XAUTHORITY",           // the key to that
+    "ICEAUTHORITY",         // the key to the session manager
+    "WAYLAND_DISPLAY",      // its compositor
+    "GPG_TTY",              // the device, which somebody else may get next
+    "GPG_AGENT_INFO",       // an agent that goes with the session
+    "SSH_*",                // the connection, its terminal, and an agent that goes with it
+    "TMUX*",                // the multiplexer's socket and pane
+    "STY",                  // screen's session
+    "WINDOW",               // screen's window
+    "XDG_SESSION_*",        // the login session
+    "XDG_SEAT*",            // the seat that it was at
+    "XDG_VTNR",             // the virtual terminal
+    "XDG_CURRENT_DESKTOP",  // the desktop
+    "XDG_ACTIVATION_TOKEN", // the click that started the program
+    "XDG_RUNTIME_DIR",      // a directory that goes with the login session
+    "DBUS_SESSION_BUS_*",   // a socket in that
+    "DESKTOP_SESSION",      // the desktop
+    "DESKTOP_STARTUP_ID",   // the click that started the program
+    "SESSION_MANAGER",      // its socket
+    "SUDO_*",               // who has typed the command
+    "PWD",                  // the shell's working directory, which is not the daemon's
+    "OLDPWD",               // the one before
+    "SHLVL",                // how deep shells are nested
+    "_",                    // what the shell called the program
 ];
 
 /// A PATH for programs that the daemon starts, as systemd sets it.
@@ -53,7 +62,8 @@ pub(crate) fn clean(keep: Option<&[OsString]>) {
         let names: Vec<OsString> = env::vars_os().map(|(name, _)| name).filter(of_terminal).collect();
         return names.iter().for_each(|name| set_env(name, None));
     };
-    let kept = |name: &OsStr| keep.iter().any(|kept| kept == name) || PASSED_SOCKETS.iter().any(|passed| name == *passed);
+    let kept =
+        |name: &OsStr| keep.iter().any(|kept| kept == name) || PASSED_SOCKETS.iter().any(|passed| name == *passed);
     let variables: Vec<(OsString, OsString)> = env::vars_os().filter(|(name, _)| kept(name)).collect();
     clear_env();
     if !keep.iter().any(|name| name == "PATH") {

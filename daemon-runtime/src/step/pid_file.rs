@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
 use nix::libc::{self, c_int, c_void, dev_t, ino_t, siginfo_t};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat, lstat};
 use nix::unistd::{Pid, ftruncate, getpid, unlink};
 
@@ -24,7 +24,7 @@ const MODE: Mode = Mode::from_bits_truncate(0o644);
 /// No symbolic link, because root may be writing in another's directory; no FIFO or device may hang the start.
 pub(crate) const READ_FLAGS: OFlag =
     OFlag::O_CLOEXEC.union(OFlag::O_NOFOLLOW).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
-const FLAGS: OFlag = OFlag::O_RDWR.union(OFlag::O_CREAT).union(READ_FLAGS);
+const FLAGS: OFlag = OFlag::O_RDWR.union(READ_FLAGS);
 /// How long a start waits for another one, which has the lock, to write its pid.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -51,11 +51,19 @@ impl PidFile {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
         loop {
-            let fd = retry(|| open(path, FLAGS, MODE)).map_err(failed)?;
+            let fd = match open_or_create(path) {
+                // Somebody else was faster.
+                Err(Errno::EEXIST) => continue,
+                Err(Errno::ELOOP) => return Err(refused(path, "it is a symbolic link")),
+                opened => opened.map_err(failed)?,
+            };
             let stat = retry(|| fstat(&fd)).map_err(failed)?;
             if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
-                let why = "it is not a regular file";
-                return Err(Error::new(Step::PidFile, code::CANNOT_CREATE, lock(path), why).advise("correct the path"));
+                return Err(refused(path, "it is not a regular file"));
+            }
+            // Made by a user in a directory of his, this could be a file that is none of his business.
+            if is_hard_link(&fd).map_err(failed)? {
+                return Err(refused(path, "it has several names"));
             }
             match retry(|| flock(&fd, FlockArg::LockExclusiveNonblock)) {
                 Ok(()) => {}
@@ -95,7 +103,7 @@ impl PidFile {
         let fd = self.fd.as_ref().expect("it is there until `keep`");
         // A regular file takes so short a line whole, or not at all.
         match retry(|| nix::unistd::write(fd, line.as_bytes())).map_err(failed)? {
-            written if written == line.len() => Ok(()),
+            written if written == line.len() => sys::mark(fd).map_err(failed),
             _ => Err(failed(Errno::ENOSPC)),
         }
     }
@@ -136,7 +144,8 @@ impl Drop for PidFile {
 impl File {
     /// Removes the file if it is still ours; where the directory does not allow that, empties it. Async-signal-safe.
     fn remove(&self) {
-        let ours = retry(|| lstat(self.path.as_c_str())).is_ok_and(|there| (there.st_dev, there.st_ino) == self.identity);
+        let ours =
+            retry(|| lstat(self.path.as_c_str())).is_ok_and(|there| (there.st_dev, there.st_ino) == self.identity);
         if !ours || retry(|| unlink(self.path.as_c_str())).is_err() {
             // An empty file, or one that was replaced and has no name any more, hinders no start.
             let _ = sys::truncate(self.fd);
@@ -191,28 +200,48 @@ pub(crate) extern "C" fn ended(signal: c_int, _: *mut siginfo_t, _: *mut c_void)
 
 /// Returns when the lock is worth another try; or says who has it, as soon as that is written.
 fn wait_for_holder(path: &Path, fd: &OwnedFd, started: Instant) -> Result<()> {
-    let late = started.elapsed() > PATIENCE;
     let why = match read_pid(fd).map_err(|errno| failed("read", path, errno))? {
-        // A pid without a process is what an earlier daemon left, before the new one has come to empty the file.
-        Some(pid) if late || kill(pid, None) != Err(Errno::ESRCH) => format!("held by process {pid}"),
-        None if late => "held by a process that has not written its pid".into(),
-        _ => {
+        Some(pid) => format!("held by process {pid}"),
+        None if started.elapsed() > PATIENCE => "held by a process that has not written its pid".into(),
+        None => {
             thread::sleep(Duration::from_millis(2));
             return Ok(());
         }
     };
-    Err(Error::new(Step::PidFile, code::UNAVAILABLE, lock(path), why).advise("stop it first or choose another pid_file"))
+    Err(Error::new(Step::PidFile, code::UNAVAILABLE, lock(path), why)
+        .advise("stop it first or choose another pid_file"))
 }
 
-/// The pid in a pid file, if one is written there, whole.
+/// The pid in a pid file that another process has locked, once that has written it.
 pub(crate) fn read_pid(fd: &OwnedFd) -> nix::Result<Option<Pid>> {
+    // What is there before is an earlier daemon's.
+    if !sys::is_marked(fd)? {
+        return Ok(None);
+    }
     let mut content = [0; 16];
     let length = retry(|| sys::read_at_start(fd, &mut content))?;
     let line = content[..length].strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
     Ok(line.and_then(|line| line.parse().ok()).filter(|pid| *pid > 0).map(Pid::from_raw))
 }
 
-#[expect(deprecated, reason = "nix's Flock unlocks when it is dropped, also in the launcher, for all who have the file")]
+/// Creates the file only if there is none: fs.protected_regular of proc_sys_fs(5) refuses O_CREAT, even to root, for
+/// another's file in a directory like /tmp.
+fn open_or_create(path: &Path) -> nix::Result<OwnedFd> {
+    match retry(|| open(path, FLAGS, MODE)) {
+        Err(Errno::ENOENT) => retry(|| open(path, FLAGS | OFlag::O_CREAT | OFlag::O_EXCL, MODE)),
+        opened => opened,
+    }
+}
+
+/// Whether a file has another name too, by which it may be somebody else's.
+pub(crate) fn is_hard_link(fd: &OwnedFd) -> nix::Result<bool> {
+    Ok(retry(|| fstat(fd))?.st_nlink > 1)
+}
+
+#[expect(
+    deprecated,
+    reason = "nix's Flock unlocks when it is dropped, also in the launcher, for all who have the file"
+)]
 pub(crate) fn flock(fd: &OwnedFd, lock: FlockArg) -> nix::Result<()> {
     nix::fcntl::flock(fd.as_raw_fd(), lock)
 }
@@ -223,6 +252,10 @@ fn c_path(path: &Path) -> CString {
 
 fn lock(path: &Path) -> String {
     format!("lock pid file {}", path.display())
+}
+
+fn refused(path: &Path, why: &str) -> Error {
+    Error::new(Step::PidFile, code::CANNOT_CREATE, lock(path), why).advise("correct the path, or remove what is there")
 }
 
 fn failed(verb: &str, path: &Path, errno: Errno) -> Error {

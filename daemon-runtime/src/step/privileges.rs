@@ -8,7 +8,8 @@ use nix::errno::Errno;
 use nix::sys::prctl::{set_dumpable, set_no_new_privs};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{
-    Gid, Group, Uid, User, fchown, geteuid, getgrouplist, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid,
+    Gid, Group, Uid, User, fchown, geteuid, getgrouplist, getgroups, getresgid, getresuid, setgroups, setresgid,
+    setresuid,
 };
 
 use crate::error::{Error, Result, Step, code};
@@ -56,19 +57,19 @@ impl Identity {
                 return Err(names(format!("run as user {uid}"), why).advise("give `group` too"));
             }
         };
-        if !geteuid().is_root() {
-            let why = "only root may change the user or the group";
-            return Err(Error::new(Step::Privileges, code::NOT_PERMITTED, "drop privileges", why)
-                .advise("start as root, or leave out `user` and `group`"));
-        }
+        only_root("change the user or the group")?;
         Ok(identity)
+    }
+
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.user.is_none() && self.group.is_none()
     }
 
     /// fchown(2): what the launch creates belongs to the daemon's user.
     pub(crate) fn give(&self, file: impl AsFd) -> nix::Result<()> {
-        match (&self.user, self.group) {
-            (None, None) => Ok(()),
-            (user, group) => retry(|| fchown(&file, user.as_ref().map(|user| user.uid), group)),
+        match self.is_unchanged() {
+            true => Ok(()),
+            false => retry(|| fchown(&file, self.user.as_ref().map(|user| user.uid), self.group)),
         }
     }
 
@@ -82,6 +83,7 @@ impl Identity {
         if let Some(Account { uid, .. }) = self.user {
             retry(|| setresuid(uid, uid, uid)).map_err(failed("set the user"))?;
             if !uid.is_root() {
+                sys::join_new_session_keyring().map_err(failed("leave the session keyring"))?;
                 // The kernel clears only what is effective and permitted, and not even that under every securebits(7).
                 sys::drop_capabilities().map_err(failed("drop capabilities"))?;
             }
@@ -160,31 +162,43 @@ enum Found {
 
 fn find_user(id: &Id) -> Result<Found> {
     let failed = |errno| Error::system(Step::Names, format!("look up user {id}"), errno);
-    let number = match id {
-        Id::Number(number) => Some(*number),
-        Id::Name(name) => match retry(|| User::from_name(name)).map_err(failed)? {
-            Some(user) => return Ok(Found::Entry(user)),
-            None => name.parse().ok(),
-        },
-    };
-    let Some(uid) = number.filter(|number| *number != u32::MAX).map(Uid::from_raw) else {
+    if let Id::Name(name) = id {
+        if let Some(user) = found(retry(|| User::from_name(name))).map_err(failed)? {
+            return Ok(Found::Entry(user));
+        }
+    }
+    let Some(uid) = number(id).map(Uid::from_raw) else {
         return Err(names(format!("find user {id}"), "there is no such user"));
     };
-    Ok(retry(|| User::from_uid(uid)).map_err(failed)?.map_or(Found::Number(uid), Found::Entry))
+    Ok(found(retry(|| User::from_uid(uid))).map_err(failed)?.map_or(Found::Number(uid), Found::Entry))
 }
 
 fn find_group(id: &Id) -> Result<Gid> {
     let failed = |errno| Error::system(Step::Names, format!("look up group {id}"), errno);
-    let number = match id {
+    if let Id::Name(name) = id {
+        if let Some(group) = found(retry(|| Group::from_name(name))).map_err(failed)? {
+            return Ok(group.gid);
+        }
+    }
+    let number = number(id).map(Gid::from_raw);
+    number.ok_or_else(|| names(format!("find group {id}"), "there is no such group"))
+}
+
+/// The number that an id is, or that a name without an entry spells.
+fn number(id: &Id) -> Option<u32> {
+    match id {
         Id::Number(number) => Some(*number),
-        Id::Name(name) => match retry(|| Group::from_name(name)).map_err(failed)? {
-            Some(group) => return Ok(group.gid),
-            None => name.parse().ok(),
-        },
-    };
-    match number.filter(|number| *number != u32::MAX) {
-        Some(gid) => Ok(Gid::from_raw(gid)),
-        None => Err(names(format!("find group {id}"), "there is no such group")),
+        // Not "+0", which parses.
+        Id::Name(name) => name.parse().ok().filter(|_| name.bytes().all(|digit| digit.is_ascii_digit())),
+    }
+    .filter(|number| *number != u32::MAX)
+}
+
+/// getpwnam(3) and its like: that there is no database is also an answer.
+fn found<T>(entry: nix::Result<Option<T>>) -> nix::Result<Option<T>> {
+    match entry {
+        Err(Errno::ENOENT | Errno::ESRCH) => Ok(None),
+        entry => entry,
     }
 }
 
@@ -192,6 +206,15 @@ fn supplementary(user: &User, gid: Gid) -> Result<Vec<Gid>> {
     let failed = |errno| Error::system(Step::Names, format!("find the groups of user {}", user.name), errno);
     let name = CString::new(user.name.as_str()).map_err(|_| failed(Errno::EINVAL))?;
     retry(|| getgrouplist(&name, gid)).map_err(failed)
+}
+
+/// Refuses, before anything is forked, what only root may do.
+pub(crate) fn only_root(what: &str) -> Result<()> {
+    if geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Error::new(Step::Privileges, code::NOT_PERMITTED, what, "only root may")
+        .advise("start as root, or do not ask for it"))
 }
 
 fn names(what: String, why: &str) -> Error {

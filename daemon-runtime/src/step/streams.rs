@@ -1,7 +1,7 @@
 //! stdin, stdout and stderr: /dev/null, or files.
 
 use std::ffi::CString;
-use std::io::{self, Cursor, Write};
+use std::io::{Cursor, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,10 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use crate::Daemon;
-use crate::error::{Error, Result, Step, program};
+use crate::error::{Error, Result, Step, code, program};
+use crate::launch::errno_of;
 use crate::step::directory::inside;
+use crate::step::pid_file::is_hard_link;
 use crate::step::privileges::Identity;
 use crate::sys::{self, retry};
 
@@ -39,26 +41,32 @@ pub(crate) struct Streams {
 struct File {
     fd: OwnedFd,
     identity: (dev_t, ino_t),
-    /// Where to find it again, for a log file.
-    path: Option<PathBuf>,
+    path: PathBuf,
+    purpose: Use,
+}
+
+#[derive(Debug, PartialEq)]
+enum Use {
+    Null,
+    Input,
+    Log,
 }
 
 impl Streams {
     pub(crate) fn open(asked: &Daemon, identity: &Identity) -> Result<Self> {
         let mut streams = Streams { files: Vec::new(), of: [0; 3] };
-        streams.of[0] = match &asked.stdin {
-            None => streams.null()?,
-            Some(path) => {
-                let fd = open_existing("stdin", path, OFlag::O_RDONLY | OPEN_FLAGS)?;
-                streams.add("stdin", path, fd, false)?
-            }
-        };
-        for (stream, name, path) in [(1, "stdout", &asked.stdout), (2, "stderr", &asked.stderr)] {
-            streams.of[stream] = match path {
-                None => streams.null()?,
-                Some(path) => {
+        let wanted = [("stdin", &asked.stdin), ("stdout", &asked.stdout), ("stderr", &asked.stderr)];
+        for (stream, (name, path)) in wanted.into_iter().enumerate() {
+            streams.of[stream] = match (stream, path) {
+                (_, None) => streams.null()?,
+                (0, Some(path)) => {
+                    let fd = open_safely(name, path, OFlag::O_RDONLY, identity)?
+                        .map_err(|errno| failed(name, path, errno))?;
+                    streams.add(name, path, fd, Use::Input)?
+                }
+                (_, Some(path)) => {
                     let fd = open_log(name, path, identity)?;
-                    streams.add(name, path, fd, true)?
+                    streams.add(name, path, fd, Use::Log)?
                 }
             };
         }
@@ -66,21 +74,21 @@ impl Streams {
     }
 
     fn null(&mut self) -> Result<usize> {
-        let path = Path::new("/dev/null");
-        match self.files.iter().position(|file| file.path.is_none()) {
+        match self.files.iter().position(|file| file.purpose == Use::Null) {
             Some(known) => Ok(known),
             None => {
-                let fd = open_existing("null device", path, OFlag::O_RDWR | OPEN_FLAGS)?;
-                self.add("null device", path, fd, false)
+                let (name, path) = ("null device", Path::new("/dev/null"));
+                let fd = retry(|| open(path, OFlag::O_RDWR | OPEN_FLAGS, Mode::empty()));
+                self.add(name, path, fd.map_err(|errno| failed(name, path, errno))?, Use::Null)
             }
         }
     }
 
     /// The index of a file, which is not kept twice.
-    fn add(&mut self, name: &str, path: &Path, fd: OwnedFd, log: bool) -> Result<usize> {
+    fn add(&mut self, name: &str, path: &Path, fd: OwnedFd, purpose: Use) -> Result<usize> {
         let failed = |errno| failed(name, path, errno);
         let identity = sys::identity(fd.as_raw_fd()).map_err(failed)?;
-        let same = |file: &File| file.identity == identity && file.path.is_some() == log;
+        let same = |file: &File| file.identity == identity && file.purpose == purpose;
         if let Some(known) = self.files.iter().position(same) {
             return Ok(known);
         }
@@ -88,8 +96,8 @@ impl Streams {
         let flags = retry(|| fcntl(&fd, FcntlArg::F_GETFL)).map_err(failed)?;
         let blocking = OFlag::from_bits_truncate(flags) - OFlag::O_NONBLOCK;
         retry(|| fcntl(&fd, FcntlArg::F_SETFL(blocking))).map_err(failed)?;
-        let path = if log { Some(std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?) } else { None };
-        self.files.push(File { fd, identity, path });
+        let path = std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?;
+        self.files.push(File { fd, identity, path, purpose });
         Ok(self.files.len() - 1)
     }
 
@@ -115,19 +123,19 @@ impl Streams {
 
     /// Closes the descriptors that have been copied to 0, 1 and 2.
     pub(crate) fn close(self) -> Result<()> {
-        let failed = |errno| Error::system(Step::Streams, "close the descriptors that the streams were copied from", errno);
+        let failed =
+            |errno| Error::system(Step::Streams, "close the descriptors that the streams were copied from", errno);
         self.files.into_iter().try_for_each(|file| sys::close(file.fd).map_err(failed))
     }
 
     /// What [`reopen`] needs to know, with paths as they are seen inside a new root.
     fn logs(&self, root: Option<&Path>) -> Vec<Log> {
         let log = |(index, file): (usize, &File)| {
-            let path = file.path.as_deref()?;
-            let seen = inside(root, path)?;
+            let seen = (file.purpose == Use::Log).then(|| inside(root, &file.path)).flatten()?;
             Some(Log {
                 // A path that has been opened has no NUL in it.
                 path: CString::new(seen.as_os_str().as_bytes()).ok()?,
-                complaint: format!("{}: cannot reopen log file {}", program(), path.display()),
+                complaint: format!("{}: cannot reopen log file {}", program(), file.path.display()),
                 stdout: self.of[1] == index,
                 stderr: self.of[2] == index,
             })
@@ -136,16 +144,12 @@ impl Streams {
     }
 }
 
-fn open_existing(name: &str, path: &Path, flags: OFlag) -> Result<OwnedFd> {
-    retry(|| open(path, flags, Mode::empty())).map_err(|errno| failed(name, path, errno))
-}
-
 /// Opens a log file to append to, and creates it for the daemon's user if it is not there.
 fn open_log(name: &str, path: &Path, identity: &Identity) -> Result<OwnedFd> {
     let failed = |errno| failed(name, path, errno);
-    match retry(|| open(path, LOG_FLAGS, Mode::empty())) {
+    match open_safely(name, path, LOG_FLAGS, identity)? {
         Err(Errno::ENOENT) => {
-            let fd = retry(|| open(path, LOG_FLAGS | OFlag::O_CREAT, LOG_MODE)).map_err(failed)?;
+            let fd = open_safely(name, path, LOG_FLAGS | OFlag::O_CREAT, identity)?.map_err(failed)?;
             // Whatever the umask of the shell is.
             retry(|| fchmod(&fd, LOG_MODE)).map_err(failed)?;
             identity.give(&fd).map_err(failed)?;
@@ -155,12 +159,29 @@ fn open_log(name: &str, path: &Path, identity: &Identity) -> Result<OwnedFd> {
     }
 }
 
-fn failed(name: &str, path: &Path, errno: Errno) -> Error {
-    Error::system(Step::Streams, format!("open {name} {}", path.display()), errno)
+/// Opens a file for somebody who may have prepared it: where root opens it for another user, a link in a directory of
+/// that user could stand for a file that is none of his business.
+fn open_safely(name: &str, path: &Path, flags: OFlag, identity: &Identity) -> Result<nix::Result<OwnedFd>> {
+    if identity.is_unchanged() {
+        return Ok(retry(|| open(path, flags | OPEN_FLAGS, LOG_MODE)));
+    }
+    let refused = |why: &str| {
+        Error::new(Step::Streams, code::CANNOT_CREATE, opening(name, path), why)
+            .advise("with `user` or `group`, name the file itself")
+    };
+    match retry(|| open(path, flags | OPEN_FLAGS | OFlag::O_NOFOLLOW, LOG_MODE)) {
+        Err(Errno::ELOOP) => Err(refused("it is a symbolic link")),
+        Ok(fd) if is_hard_link(&fd).map_err(|errno| failed(name, path, errno))? => Err(refused("it has several names")),
+        opened => Ok(opened),
+    }
 }
 
-fn errno_of(error: &io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EINVAL as i32))
+fn opening(name: &str, path: &Path) -> String {
+    format!("open {name} {}", path.display())
+}
+
+fn failed(name: &str, path: &Path, errno: Errno) -> Error {
+    Error::system(Step::Streams, opening(name, path), errno)
 }
 
 // logrotate(8) moves a log file away and sends SIGHUP; then it is opened anew.

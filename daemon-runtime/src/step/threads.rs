@@ -32,7 +32,9 @@ fn alone() -> Result<bool> {
         Err(_) => match unshare_nothing() {
             Ok(()) => Ok(true),
             Err(Errno::EINVAL) => Ok(false),
-            Err(errno) => Err(Error::system(Step::Threads, "count this process's threads", errno).advise("mount /proc")),
+            Err(errno) => {
+                Err(Error::system(Step::Threads, "count this process's threads", errno).advise("mount /proc"))
+            }
         },
     }
 }

@@ -1,0 +1,38 @@
+//! What the attribute's expansion calls. Not for people, and not stable.
+
+use std::any::Any;
+use std::cell::RefCell;
+
+use crate::step::descriptors::Inherited;
+use crate::{Daemon, Ready};
+
+/// The first call of all: notes what is inherited, before `setup` opens more.
+pub fn daemon(has_setup: bool) -> Daemon {
+    Daemon::with(if has_setup { Inherited::list() } else { Inherited::All })
+}
+
+/// What main holds until its end, which waits for [`thread`](crate::thread)s.
+#[must_use]
+pub fn main_end() -> impl Drop {
+    crate::thread::MainEnd
+}
+
+/// Starts the daemon, or says why not and exits.
+pub fn start(daemon: Daemon) -> Ready {
+    daemon.start().unwrap_or_else(|error| error.report_and_exit())
+}
+
+thread_local! {
+    static HANDED: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Hands a value to a nested main, which [`take`]s it.
+pub fn put<T: 'static>(value: T) {
+    HANDED.with_borrow_mut(|handed| handed.push(Box::new(value)));
+}
+
+/// Takes what was put, in the same order.
+pub fn take<T: 'static>() -> T {
+    let value = HANDED.with_borrow_mut(|handed| handed.remove(0));
+    *value.downcast().expect("what was put is taken in the same order")
+}

@@ -1,0 +1,13 @@
+//! Guides, in the documentation only.
+
+#[doc = include_str!("guide/systemd.md")]
+pub mod systemd {}
+
+#[doc = include_str!("guide/daemonize.md")]
+pub mod daemonize {}
+
+#[doc = include_str!("guide/errors.md")]
+pub mod errors {}
+
+#[doc = include_str!("guide/messages.md")]
+pub mod messages {}

@@ -1,0 +1,232 @@
+//! The same program as process 1 of a container, and under the supervisors that Debian has beside systemd.
+
+use std::fs;
+use std::io::Read;
+use std::net::TcpStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tests::{DEADLINE, Family, Proc, until};
+
+const SERVER: &str = env!("CARGO_BIN_EXE_unit_server");
+
+/// The address that the server says it listens on.
+fn address(said: &str) -> Option<String> {
+    Some(said.split_once("listening on ")?.1.split_once('\n')?.0.to_owned())
+}
+
+/// The server's own idea of its pid.
+fn ask(address: &str) -> i32 {
+    let mut answer = String::new();
+    let connected = TcpStream::connect(address).unwrap_or_else(|error| panic!("nobody serves {address}: {error}"));
+    { connected }.read_to_string(&mut answer).expect("an answer");
+    let pid = answer.split(' ').nth(1).and_then(|pid| pid.parse().ok());
+    pid.unwrap_or_else(|| panic!("{answer:?} does not say the pid"))
+}
+
+fn read(path: &Path) -> Option<String> {
+    fs::read_to_string(path).ok()
+}
+
+fn script(path: &Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, text).expect("a script can be written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it can be made executable");
+}
+
+// ---- Process 1
+
+#[test]
+#[ignore = "needs root"]
+fn process_1_runs_and_stops() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let unshare = ["--pid", "--fork", "--kill-child", "--mount-proc", SERVER, "--pid-file"];
+    let container = family.launch("unshare").args(unshare).arg(&pid_file).start();
+    let address = until("it listens", || address(&container.stdout()));
+    assert_eq!(ask(&address), 1);
+    assert_eq!(read(&pid_file).as_deref(), Some("1\n"));
+
+    // `docker stop`: from outside of the namespace.
+    let server = family.members().into_iter().filter_map(Proc::of).find(|proc| proc.ppid == container.pid());
+    let server = server.expect("the child of unshare");
+    assert_eq!(server.name, "unit_server");
+    kill(Pid::from_raw(server.pid), Signal::SIGTERM).expect("it can be signalled");
+    // A process 1 cannot die of SIGTERM itself, but end as if.
+    container.end().assert_code(128 + 15);
+    assert!(!pid_file.exists());
+    family.assert_gone();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn process_1_that_fails_to_start() {
+    let family = Family::new();
+    for (fail, code) in [("error", 1), ("panic", 101), ("3", 3)] {
+        let unshare = ["--pid", "--fork", "--kill-child", "--mount-proc", SERVER, "--fail", fail];
+        family.launch("unshare").args(unshare).run().assert_code(code);
+    }
+    family.assert_gone();
+}
+
+// ---- NOTIFY_SOCKET
+
+fn receive(socket: &UnixDatagram) -> String {
+    socket.set_read_timeout(Some(DEADLINE)).expect("a socket takes a time limit");
+    let mut buffer = [0; 4096];
+    let length = socket.recv(&mut buffer).expect("a notification");
+    std::str::from_utf8(&buffer[..length]).expect("notifications are UTF-8").to_owned()
+}
+
+fn has(message: &str, line: &str) -> bool {
+    message.lines().any(|each| each == line)
+}
+
+/// Readiness, at a path and at an abstract address.
+#[test]
+fn notifies() {
+    let family = Family::new();
+    let path = family.path("notify");
+    let name = format!("daemon-test-{}", std::process::id());
+    let abstract_address = SocketAddr::from_abstract_name(&name).expect("an abstract address");
+    let path_socket = UnixDatagram::bind(&path).expect("a socket");
+    let abstract_socket = UnixDatagram::bind_addr(&abstract_address).expect("a socket");
+    let address_of = [(path_socket, path.to_str().expect("UTF-8").to_owned()), (abstract_socket, format!("@{name}"))];
+    for (socket, notify_socket) in address_of {
+        let server = family.launch(SERVER).env("NOTIFY_SOCKET", &notify_socket).start();
+        let message = receive(&socket);
+        assert!(has(&message, "READY=1"), "{message:?}");
+        // It says so when it does serve.
+        let address = address(&server.stdout()).expect("it has said where it listens");
+        assert_eq!(ask(&address), server.pid(), "it has detached");
+        server.signal(Signal::SIGTERM);
+        server.end().assert_signal(Signal::SIGTERM);
+    }
+    family.assert_gone();
+}
+
+/// The user may have no way to the socket any more.
+#[test]
+#[ignore = "needs root"]
+fn notifies_after_the_user_was_changed() {
+    use std::os::unix::fs::PermissionsExt;
+    let family = Family::new();
+    let folder = family.path("private");
+    fs::create_dir(&folder).expect("a folder");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("its mode");
+    let path = folder.join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    let server = family.launch(SERVER).args(["--user", "nobody"]).env("NOTIFY_SOCKET", &path).start();
+    let message = receive(&socket);
+    assert!(has(&message, "READY=1"), "{message:?}");
+    assert_ne!(Proc::of(server.pid()).expect("it runs").uids[0], 0);
+    server.signal(Signal::SIGTERM);
+    server.end().assert_signal(Signal::SIGTERM);
+}
+
+/// A failed start: the error in STATUS=, and a number in ERRNO=, without which start-stop-daemon would wait in vain.
+#[test]
+fn notifies_of_a_failed_step() {
+    let family = Family::new();
+    let path = family.path("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    let pid_file = family.path("no-such-folder/pid");
+    let start = family.launch(SERVER).arg("--pid-file").arg(&pid_file).env("NOTIFY_SOCKET", &path);
+    start.run().assert_code(73).assert_one_line();
+    let message = receive(&socket);
+    // ENOENT.
+    assert!(has(&message, "ERRNO=2"), "{message:?}");
+    let status = message.lines().find(|line| line.starts_with("STATUS=")).expect("a status");
+    assert!(status.contains(pid_file.to_str().expect("UTF-8")), "{message:?}");
+    assert!(!has(&message, "READY=1"), "{message:?}");
+}
+
+// ---- start-stop-daemon
+
+#[test]
+#[ignore = "needs root and start-stop-daemon"]
+fn start_stop_daemon() {
+    let family = Family::new();
+    let (pid_file, output) = (family.path("pid"), family.path("output"));
+    let start = ["--start", "--background", "--make-pidfile", "--notify-await", "--notify-timeout", "15"];
+    let start =
+        family.launch("start-stop-daemon").args(start).arg("--pidfile").arg(&pid_file).arg("--output").arg(&output);
+    start.args(["--startas", SERVER]).run().assert_code(0);
+
+    // It has returned, so the server serves; and is what start-stop-daemon has started, not a grandchild of that.
+    let address = address(&read(&output).expect("the output")).expect("it listens");
+    assert_eq!(ask(&address).to_string(), read(&pid_file).expect("the pid file").trim());
+
+    let stop = ["--stop", "--retry", "TERM/10", "--pidfile"];
+    family.launch("start-stop-daemon").args(stop).arg(&pid_file).run().assert_code(0);
+    family.assert_gone();
+}
+
+#[test]
+#[ignore = "needs root and start-stop-daemon"]
+fn start_stop_daemon_sees_a_failed_start() {
+    let family = Family::new();
+    let start = ["--start", "--background", "--notify-await", "--notify-timeout", "15", "--pidfile"];
+    let start = family.launch("start-stop-daemon").args(start).arg(family.path("pid"));
+    let end = start.args(["--startas", SERVER, "--", "--user", "no-such-user"]).run();
+    end.assert_code(2).assert_says(&["failed to initialize"]);
+    // It knows at once, and does not wait for the time limit.
+    assert!(end.took < Duration::from_secs(10), "{end:#?}");
+    family.assert_gone();
+}
+
+// ---- runit and s6. They say nothing to the program, so it must be told.
+
+#[test]
+#[ignore = "needs runit"]
+fn runsv() {
+    let family = Family::new();
+    let output = family.path("output");
+    let output_arg = output.to_str().expect("UTF-8");
+    script(&family.path("run"), &format!("#!/bin/sh\nexec {SERVER} --foreground >>{output_arg}\n"));
+    let supervisor = family.launch("runsv").arg(family.folder()).start();
+    let address_now = || address(&read(&output)?);
+    let first = ask(&until("it listens", address_now));
+    let supervised = Proc::of(first).expect("it runs");
+    assert_eq!(supervised.ppid, supervisor.pid(), "{supervised:#?}");
+    assert_eq!(until("runsv knows it", || read(&family.path("supervise/pid"))).trim(), first.to_string());
+
+    // runsv starts it anew when it ends, so it knows the end of the right process.
+    fs::remove_file(&output).expect("what the first has said");
+    kill(Pid::from_raw(first), Signal::SIGTERM).expect("it can be signalled");
+    assert_ne!(ask(&until("its successor listens", address_now)), first);
+
+    family.launch("sv").args(["-w", "10", "exit"]).arg(family.folder()).run().assert_code(0);
+    supervisor.end().assert_code(0);
+    family.assert_gone();
+}
+
+#[test]
+#[ignore = "needs s6"]
+fn s6_supervise() {
+    let family = Family::new();
+    let service = family.path("service");
+    fs::create_dir(&service).expect("a folder");
+    let output = family.path("output");
+    let output_arg = output.to_str().expect("UTF-8");
+    script(&service.join("run"), &format!("#!/bin/sh\nexec {SERVER} --foreground >>{output_arg}\n"));
+    let supervisor = family.launch("s6-supervise").arg(&service).start();
+    let address_now = || address(&read(&output)?);
+    let first = ask(&until("it listens", address_now));
+    let supervised = Proc::of(first).expect("it runs");
+    assert_eq!(supervised.ppid, supervisor.pid(), "{supervised:#?}");
+    let status = family.launch("s6-svstat").args(["-o", "pid"]).arg(&service).run();
+    assert_eq!(status.assert_code(0).stdout.trim(), first.to_string());
+
+    fs::remove_file(&output).expect("what the first has said");
+    kill(Pid::from_raw(first), Signal::SIGTERM).expect("it can be signalled");
+    assert_ne!(ask(&until("its successor listens", address_now)), first);
+
+    family.launch("s6-svc").args(["-dx", "-wD", "-T", "10000"]).arg(&service).run().assert_code(0);
+    supervisor.end().assert_code(0);
+    family.assert_gone();
+}

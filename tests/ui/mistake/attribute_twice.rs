@@ -1,0 +1,5 @@
+use daemon_runtime::daemon;
+
+#[daemon(umask = 0)]
+#[daemon(chdir = "/")]
+fn main() {}

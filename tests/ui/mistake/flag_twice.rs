@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(trace, trace = true)]
+fn main() {}

@@ -1,0 +1,8 @@
+use daemon_runtime::daemon;
+
+struct App;
+
+#[daemon]
+impl App {}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use daemon_runtime::daemon;
+
+macro_rules! program {
+    () => {
+        fn main() {}
+    };
+}
+
+#[daemon]
+program!();

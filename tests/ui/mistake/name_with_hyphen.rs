@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(pid-file = "/run/app.pid")]
+fn main() {}

@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(log_file = "/var/log/app.log")]
+fn main() {}

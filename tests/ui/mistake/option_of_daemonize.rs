@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(working_directory = "/", privileged_action = bind(), chown_pid_file = true)]
+fn main() {}

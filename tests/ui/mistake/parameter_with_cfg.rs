@@ -1,0 +1,4 @@
+use daemon_runtime::{Ready, daemon};
+
+#[daemon]
+fn main(#[cfg(unix)] ready: Ready) {}

@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(pid_file)]
+fn main() {}

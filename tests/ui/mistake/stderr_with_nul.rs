@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(stderr = "app.log\0")]
+fn main() {}

@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(stdin = 0)]
+fn main() {}

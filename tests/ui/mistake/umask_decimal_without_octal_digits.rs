@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(umask = 88)]
+fn main() {}

@@ -1,0 +1,5 @@
+#![deny(warnings)]
+use daemon_runtime::{Ready, daemon};
+
+#[daemon]
+fn main(ready: Ready) {}

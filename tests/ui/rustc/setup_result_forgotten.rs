@@ -1,0 +1,5 @@
+#![deny(warnings)]
+use daemon_runtime::daemon;
+
+#[daemon(setup = std::fs::create_dir("x"))]
+fn main() {}
