@@ -93,7 +93,12 @@ pub fn touch(name: &str) -> io::Result<()> {
 
 /// Waits for a mark.
 pub fn wait(name: &str) {
-    until(name, || fs::symlink_metadata(path(name)).ok().map(drop));
+    until(name, || is_marked(name).then_some(()));
+}
+
+/// Whether a mark is there.
+pub fn is_marked(name: &str) -> bool {
+    fs::symlink_metadata(path(name)).is_ok()
 }
 
 /// Does what the arguments say.
