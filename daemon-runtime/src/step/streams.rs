@@ -78,7 +78,7 @@ impl Streams {
             Some(known) => Ok(known),
             None => {
                 let (name, path) = ("null device", Path::new("/dev/null"));
-                let fd = retry(|| open(path, OFlag::O_RDWR | OPEN_FLAGS, Mode::empty()));
+                let fd = retry(|| open(path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()));
                 self.add(name, path, fd.map_err(|errno| failed(name, path, errno))?, Use::Null)
             }
         }
@@ -93,9 +93,10 @@ impl Streams {
             return Ok(known);
         }
         // Only the opening was not to block.
-        let flags = retry(|| fcntl(&fd, FcntlArg::F_GETFL)).map_err(failed)?;
-        let blocking = OFlag::from_bits_truncate(flags) - OFlag::O_NONBLOCK;
-        retry(|| fcntl(&fd, FcntlArg::F_SETFL(blocking))).map_err(failed)?;
+        let flags = if purpose == Use::Log { OFlag::O_APPEND } else { OFlag::empty() };
+        if purpose != Use::Null {
+            retry(|| fcntl(&fd, FcntlArg::F_SETFL(flags))).map_err(failed)?;
+        }
         let path = std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?;
         self.files.push(File { fd, identity, path, purpose });
         Ok(self.files.len() - 1)
