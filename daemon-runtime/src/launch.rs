@@ -401,9 +401,9 @@ impl Launcher {
         sys::set_disposition(Signal::SIGIO as c_int, libc::SIG_DFL).map_err(failed)
     }
 
+    /// Sets or clears O_ASYNC, the only status flag that this socket ever has.
     fn signal_driven(&self, on: bool) -> nix::Result<()> {
-        let flags = OFlag::from_bits_truncate(retry(|| fcntl(&self.channel, FcntlArg::F_GETFL))?);
-        let flags = if on { flags | OFlag::O_ASYNC } else { flags - OFlag::O_ASYNC };
+        let flags = if on { OFlag::O_ASYNC } else { OFlag::empty() };
         retry(|| fcntl(&self.channel, FcntlArg::F_SETFL(flags))).map(drop)
     }
 

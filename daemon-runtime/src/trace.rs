@@ -29,7 +29,7 @@ impl Trace {
 
     /// This process, on what stderr has been.
     pub(crate) fn last_row(self, stage: &str, terminal: &OwnedFd) {
-        if let Ok(terminal) = terminal.try_clone() {
+        if let (true, Ok(terminal)) = (self.0, terminal.try_clone()) {
             self.measure(File::from(terminal), stage, getpid(), getppid());
         }
     }

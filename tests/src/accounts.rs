@@ -60,11 +60,19 @@ pub const NONE: Option<&str> = None;
 
 /// A family whose folder anybody may write to, with a user database.
 pub fn family() -> Family {
-    let family = Family::new();
+    with_groups("")
+}
+
+/// The same with `fan`, who is in very many groups, and `crowd`, a group that has very many members.
+pub fn crowded_family() -> Family {
     let fan: String = (0..FAN_GROUPS).map(|number| format!("f{number}:x:{}:fan\n", 10_000 + number)).collect();
-    // An entry that needs a large buffer.
     let crowd: String = (0..20_000).map(|number| format!("member{number},")).collect();
-    let group = format!("{GROUP}{fan}crowd:x:4200:{crowd}alice\n");
+    with_groups(&format!("{fan}crowd:x:4200:{crowd}bob\n"))
+}
+
+fn with_groups(more: &str) -> Family {
+    let family = Family::new();
+    let group = format!("{GROUP}{more}");
     for (name, content) in [("passwd", PASSWD), ("group", &group), ("nsswitch.conf", "passwd: files\ngroup: files\n")] {
         fs::write(family.path(name), content).expect("a file in the folder");
     }
@@ -125,20 +133,30 @@ impl Who {
 
     /// The user `alice` of the database.
     pub fn alice() -> Who {
-        Who::new(ALICE, ALICE, &[ALICE, 4100, 4101, 4200])
+        Who::new(ALICE, ALICE, &[ALICE, 4100, 4101])
     }
 
-    /// Fails if `daemon` is somebody else, or has a capability without being root.
-    #[track_caller]
-    pub fn assert(&self, daemon: &Proc) {
-        assert_eq!((daemon.uids, daemon.gids), ([self.uid; 4], [self.gid; 4]), "{daemon:#?}");
+    /// What is wrong with `daemon`: it is somebody else, or has a capability without being root.
+    pub fn differences(&self, daemon: &Proc) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if (daemon.uids, daemon.gids) != ([self.uid; 4], [self.gid; 4]) {
+            wrong.push(format!("it is user {:?} and group {:?}", daemon.uids, daemon.gids));
+        }
         let mut groups = daemon.groups.clone();
         groups.sort_unstable();
-        assert_eq!(groups, self.groups, "{daemon:#?}");
-        if self.uid != 0 {
-            for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
-                assert_eq!(daemon.capabilities[set], 0, "{set} of {daemon:#?}");
-            }
+        if groups != self.groups {
+            wrong.push(format!("its groups are {groups:?}"));
         }
+        // The bounding set is for programs that it may start; without the others it gives nothing.
+        let sets = ["CapInh", "CapPrm", "CapEff", "CapAmb"].into_iter().filter(|set| daemon.capabilities[*set] != 0);
+        wrong.extend(sets.filter(|_| self.uid != 0).map(|set| format!("{set} is {:x}", daemon.capabilities[set])));
+        wrong
+    }
+
+    /// Fails if something is wrong with `daemon`.
+    #[track_caller]
+    pub fn assert(&self, daemon: &Proc) {
+        let wrong = self.differences(daemon);
+        assert!(wrong.is_empty(), "{}, and not as {self:?} says\n{daemon:#?}", wrong.join(", "));
     }
 }

@@ -4,6 +4,8 @@
 # To be run by `unshare --mount`, so that every mount goes when this shell does. $1: a folder with programs.
 
 set -eu
+systemd=/usr/lib/systemd/systemd
+test -x $systemd || { echo "there is no $systemd: install systemd" >&2; exit 1; }
 programs=$1
 # A folder that is everywhere. It is covered in here alone.
 top=/mnt

@@ -3,8 +3,9 @@
 //! The environment variable `DAEMON_CHDIR` is the option `chdir`, and so on. The arguments are words, done in turn:
 //! `notify`, `print=text`, `eprint=text`, `touch=name` (marks in the family's folder that it came here), `wait=name`
 //! (until that mark is there), `error=text` and `ok` (main returns), `exit=3`, `panic=text`, `signal=9`, `abort`,
-//! `ignore=15` (a signal), `exec=program`, `fork` (a child that holds all descriptors and stays), `child` (one that ends and is not waited for),
-//! `thread`, `mark` (a system call that a tracer knows), `pause` (until it is killed). Without arguments:
+//! `ignore=15` (a signal), `exec=program`, `fork` (a child that holds all descriptors and stays), `child` (one that ends
+//! and is not waited for), `fork_exit` (one that exits as a program does, and is waited for), `spawn` (a program that
+//! stays), `thread`, `mark` (a system call that a tracer knows), `pause` (until it is killed). Without arguments:
 //! `notify touch=body pause`.
 
 use std::error::Error;
@@ -90,6 +91,16 @@ pub fn touch(name: &str) -> io::Result<()> {
     symlink(process::id().to_string(), path(name))
 }
 
+/// Waits for a mark.
+pub fn wait(name: &str) {
+    until(name, || is_marked(name).then_some(()));
+}
+
+/// Whether a mark is there.
+pub fn is_marked(name: &str) -> bool {
+    fs::symlink_metadata(path(name)).is_ok()
+}
+
 /// Does what the arguments say.
 pub fn body(ready: Option<Ready>) -> Result {
     let mut words: Vec<String> = env::args().skip(1).collect();
@@ -105,7 +116,7 @@ pub fn body(ready: Option<Ready>) -> Result {
             "print" => println!("{value}"),
             "eprint" => eprintln!("{value}"),
             "touch" => touch(value)?,
-            "wait" => until(value, || fs::symlink_metadata(path(value)).ok().map(drop)),
+            "wait" => wait(value),
             "error" => return Err(value.into()),
             "ok" => return Ok(()),
             "exit" => process::exit(value.parse()?),
@@ -115,7 +126,9 @@ pub fn body(ready: Option<Ready>) -> Result {
             "abort" => process::abort(),
             "exec" => return Err(Command::new(value).exec().into()),
             "fork" => raw::fork_holder()?,
+            "fork_exit" => raw::fork_exit()?,
             "child" => drop(Command::new("true").spawn()?),
+            "spawn" => drop(Command::new("sleep").arg("1000").spawn()?),
             "thread" => drop(thread::spawn(pause)),
             "mark" => drop(getsid(Some(Pid::from_raw(BODY)))),
             "pause" => loop {

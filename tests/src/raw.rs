@@ -40,3 +40,13 @@ pub(crate) fn fork_holder() -> io::Result<()> {
     }
     Ok(())
 }
+
+/// A child that exits, with all that a program does at its exit, and is waited for.
+pub(crate) fn fork_exit() -> io::Result<()> {
+    // SAFETY: the fixture has one thread, so that the child may do what its parent may.
+    match unsafe { fork() }? {
+        ForkResult::Child => std::process::exit(0),
+        ForkResult::Parent { child } => nix::sys::wait::waitpid(child, None)?,
+    };
+    Ok(())
+}

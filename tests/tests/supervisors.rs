@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::{DEADLINE, Family, Proc, until};
+use tests::{DEADLINE, Family, Proc, hostile, until};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_unit_server");
 
@@ -73,6 +73,44 @@ fn process_1_that_fails_to_start() {
     family.assert_gone();
 }
 
+// ---- The foreground
+
+/// What a supervisor has prepared stays as it is.
+#[test]
+fn foreground_leaves_the_process_as_it_is() {
+    let family = Family::new();
+    let inherited = family.path("inherited");
+    fs::write(&inherited, "").expect("a file");
+    let server = family
+        .launch(SERVER)
+        .arg("--foreground")
+        .cwd(family.folder())
+        .under(hostile::open(100, inherited.clone()))
+        .under(hostile::ignored(&[Signal::SIGUSR1]))
+        .under(hostile::umask(0o077))
+        .start();
+    let pid = ask(&until("it listens", || address(&server.stdout())));
+    assert_eq!(pid, server.pid());
+    let (server_proc, test) =
+        (Proc::of(pid).expect("it runs"), Proc::of(std::process::id() as i32).expect("this runs"));
+    assert_eq!((server_proc.pgid, server_proc.sid), (test.pgid, test.sid), "{server_proc:#?}");
+    assert!(server_proc.ignored.numbers().contains(&(Signal::SIGUSR1 as i32)), "{server_proc:#?}");
+    let fds = &server_proc.fds;
+    assert_eq!(fds[&0], Path::new("/dev/null"));
+    assert!([1, 2].iter().all(|fd| fds[fd].to_string_lossy().starts_with("pipe:")), "{fds:#?}");
+    assert_eq!(fds[&100], inherited);
+    // What has come with the test is not looked at: it may be run with descriptors of its own.
+    let opened: Vec<_> =
+        fds.iter().filter(|(fd, to)| **fd > 2 && **fd != 100 && test.fds.get(fd) != Some(to)).collect();
+    let [(_, listener)] = opened[..] else { panic!("not only its listener: {opened:#?}") };
+    assert!(listener.to_string_lossy().starts_with("socket:"), "{opened:#?}");
+    // What a daemon is everywhere.
+    assert_eq!(server_proc.cwd, Path::new("/"));
+    assert_eq!(server_proc.umask, 0o022);
+    server.signal(Signal::SIGTERM);
+    server.end().assert_signal(Signal::SIGTERM);
+}
+
 // ---- NOTIFY_SOCKET
 
 fn receive(socket: &UnixDatagram) -> String {
@@ -100,8 +138,7 @@ fn notifies() {
         let server = family.launch(SERVER).env("NOTIFY_SOCKET", &notify_socket).start();
         let message = receive(&socket);
         assert!(has(&message, "READY=1"), "{message:?}");
-        // It says so when it does serve.
-        let address = address(&server.stdout()).expect("it has said where it listens");
+        let address = until("what it has printed is collected", || address(&server.stdout()));
         assert_eq!(ask(&address), server.pid(), "it has detached");
         server.signal(Signal::SIGTERM);
         server.end().assert_signal(Signal::SIGTERM);

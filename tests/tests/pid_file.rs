@@ -1,0 +1,580 @@
+//! The pid file: one instance, whatever lay there before, and nothing there at the end.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
+use tests::{End, Family, Launch, Proc, listing, until, within};
+
+const READY: &str = env!("CARGO_BIN_EXE_ready");
+const PLAIN: &str = env!("CARGO_BIN_EXE_plain");
+
+fn launch<'a>(family: &'a Family, pid_file: &Path) -> Launch<'a> {
+    family.launch(READY).env("DAEMON_PID_FILE", pid_file)
+}
+
+/// The pid in a pid file, which must be complete.
+#[track_caller]
+fn pid_in(pid_file: &Path) -> i32 {
+    let content = fs::read_to_string(pid_file).unwrap_or_else(|error| panic!("{}: {error}", pid_file.display()));
+    let pid = content.strip_suffix('\n').and_then(|pid| pid.parse().ok());
+    pid.filter(|pid| format!("{pid}\n") == content).unwrap_or_else(|| panic!("not a pid and a newline: {content:?}"))
+}
+
+/// The living daemon that the pid file names and that holds its lock.
+#[track_caller]
+fn daemon_of(pid_file: &Path) -> Proc {
+    let pid = pid_in(pid_file);
+    let daemon = Proc::of(pid).unwrap_or_else(|| panic!("process {pid} is dead"));
+    assert!(Family::is_locked(pid_file));
+    daemon
+}
+
+/// Starts a daemon that stays and makes no mark.
+#[track_caller]
+fn start(family: &Family, pid_file: &Path) -> Proc {
+    launch(family, pid_file).args(["notify", "pause"]).run().assert_code(0).assert_stderr("");
+    daemon_of(pid_file)
+}
+
+fn send(signal: Signal, pid: i32) {
+    kill(Pid::from_raw(pid), signal).unwrap_or_else(|error| panic!("{signal} to {pid}: {error}"));
+}
+
+fn until_dead(pid: i32) {
+    until(&format!("the death of {pid}"), || (!Proc::lives(pid)).then_some(()));
+}
+
+#[track_caller]
+fn assert_refused(end: &End, pid_file: &Path, why: &str) {
+    let (path, name) = (pid_file.display(), Path::new(READY).file_name().expect("a name").display());
+    end.assert_code(73).assert_one_line().assert_says(&[why]);
+    assert!(end.stderr.starts_with(&format!("{name}: cannot lock pid file {path}: ")), "{end:#?}");
+}
+
+// One instance.
+
+/// Rounds of a hundred simultaneous starts.
+fn a_hundred_starts(rounds: usize) {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    for round in 0..rounds {
+        if round % 2 == 0 {
+            // The pid of a process that lives and is no daemon. The other rounds find that of the daemon before.
+            fs::write(&pid_file, format!("{}\n", std::process::id())).expect("a stale file");
+        }
+        let starts: Vec<_> = (0..100).map(|_| launch(&family, &pid_file).args(["notify", "pause"]).start()).collect();
+        let ends: Vec<_> = starts.into_iter().map(|start| start.end()).collect();
+        let daemon = daemon_of(&pid_file);
+        let (won, lost): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.status.success());
+        assert_eq!(won.len(), 1, "round {round}: {won:#?}");
+        let held = format!("held by process {};", daemon.pid);
+        for end in lost {
+            end.assert_code(69).assert_one_line().assert_says(&[&held]);
+        }
+        assert_eq!(family.members(), [daemon.pid], "round {round}");
+        send(if round % 2 == 0 { Signal::SIGKILL } else { Signal::SIGTERM }, daemon.pid);
+        until_dead(daemon.pid);
+        assert_eq!(pid_file.exists(), round % 2 == 0, "round {round}");
+    }
+}
+
+#[test]
+fn one_of_a_hundred() {
+    a_hundred_starts(3);
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn one_of_a_hundred_in_50_rounds() {
+    a_hundred_starts(50);
+}
+
+/// The old daemon ends and removes its file while others start. At most one of them may succeed.
+#[test]
+fn starts_while_the_old_daemon_ends() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    for round in 0..20 {
+        let old = start(&family, &pid_file);
+        let starts = (0..10).map(|number| {
+            if number == 5 {
+                send(Signal::SIGTERM, old.pid);
+            }
+            launch(&family, &pid_file).args(["notify", "pause"]).start()
+        });
+        let ends: Vec<_> = starts.collect::<Vec<_>>().into_iter().map(|start| start.end()).collect();
+        until_dead(old.pid);
+        let (won, lost): (Vec<_>, Vec<_>) = ends.iter().partition(|end| end.status.success());
+        assert!(won.len() <= 1, "round {round}: {won:#?}");
+        let mut held = vec![format!("held by process {};", old.pid)];
+        match won[..] {
+            [] => assert!(!pid_file.exists(), "round {round}"),
+            _ => {
+                let new = daemon_of(&pid_file).pid;
+                assert_eq!(family.members(), [new], "round {round}");
+                held.push(format!("held by process {new};"));
+                send(Signal::SIGTERM, new);
+                until_dead(new);
+            }
+        }
+        for end in lost {
+            end.assert_code(69).assert_one_line();
+            assert!(held.iter().any(|held| end.stderr.contains(held)), "round {round}: {held:?} {end:#?}");
+        }
+    }
+}
+
+/// The file is complete while the daemon still starts, and says who that is.
+#[test]
+fn written_before_ready() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let running = launch(&family, &pid_file).args(["touch=early", "wait=go", "notify", "pause"]).start();
+    let daemon = family.at("early");
+    assert_eq!(daemon_of(&pid_file).pid, daemon.pid);
+    let held = format!("held by process {};", daemon.pid);
+    launch(&family, &pid_file).run().assert_code(69).assert_one_line().assert_says(&[&held]);
+    fs::write(family.path("go"), "").expect("a mark");
+    running.end().assert_code(0).assert_stderr("");
+    assert_eq!(daemon_of(&pid_file).pid, daemon.pid);
+}
+
+/// The winner is stopped where it has the lock of a stale file, and has not written to it: its content is not yet true.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn locked_and_still_stale() {
+    use std::cell::RefCell;
+    use tests::tracer::{Role, trace};
+
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    fs::write(&pid_file, format!("{}\n", std::process::id())).expect("a stale file");
+    let late = RefCell::new(None);
+    let record = trace(
+        launch(&family, &pid_file).args(["notify", "mark"]),
+        |call| {
+            if late.borrow().is_none() && call.role == Role::Launcher && call.name() == "ftruncate" {
+                let mut start = launch(&family, &pid_file).start();
+                // A start that takes the content for true needs some milliseconds for that.
+                within(Duration::from_millis(300), || start.has_ended().then_some(()));
+                late.replace(Some(start));
+            }
+            None
+        },
+        |record| {
+            let held = format!("held by process {};", record.pids[&Role::Daemon]);
+            let late = late.take().expect("the winner truncates");
+            late.end().assert_code(69).assert_one_line().assert_says(&[&held]);
+        },
+    );
+    assert!(record.body, "{record:#?}");
+}
+
+#[test]
+fn whatever_an_earlier_daemon_left() {
+    let mut child = Command::new("true").spawn().expect("a child");
+    child.wait().expect("its end");
+    let zeros = vec![0; 1 << 20];
+    let [own, dead] = [std::process::id(), child.id()].map(|pid| format!("{pid}\n").into_bytes());
+    let contents: [&[u8]; 10] =
+        [b"", b"garbage", b"1\n", &own, &dead, &zeros, b"0\n", b"-1\n", b"99999999999999999999\n", b"\xff4711"];
+    for content in contents {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        fs::write(&pid_file, content).expect("a stale file");
+        fs::set_permissions(&pid_file, Permissions::from_mode(0o600)).expect("its mode");
+        let daemon = start(&family, &pid_file);
+        assert_eq!(fs::metadata(&pid_file).expect("the pid file").mode() & 0o7777, 0o644);
+        send(Signal::SIGTERM, daemon.pid);
+        family.assert_nothing_left(&pid_file);
+    }
+}
+
+// Where it can be, and what it is like.
+
+#[test]
+fn mode_0644_whatever_the_umask() {
+    for mask in [0, 0o022, 0o077, 0o777] {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        let umask = Box::new(move || {
+            nix::sys::stat::umask(Mode::from_bits_truncate(mask));
+            Ok(())
+        });
+        let end = launch(&family, &pid_file).env("DAEMON_UMASK", format!("0o{mask:o}")).under(umask).run();
+        end.assert_code(0);
+        daemon_of(&pid_file);
+        assert_eq!(fs::metadata(&pid_file).expect("the pid file").mode() & 0o7777, 0o644, "umask {mask:o}");
+    }
+}
+
+#[test]
+fn relative_to_where_it_was_started() {
+    let family = Family::new();
+    fs::create_dir_all(family.path("a/b")).expect("a folder");
+    for (relative, absolute) in [("pid", "a/b/pid"), ("../pid", "a/pid"), ("./../../pid", "pid")] {
+        let end = launch(&family, Path::new(relative)).args(["notify", "pause"]).cwd(family.path("a/b")).run();
+        end.assert_code(0);
+        let pid_file = family.path(absolute);
+        let daemon = daemon_of(&pid_file);
+        assert_eq!(daemon.cwd, Path::new("/"));
+        send(Signal::SIGTERM, daemon.pid);
+        family.assert_nothing_left(&pid_file);
+    }
+}
+
+/// Only the file itself must not be a link: /var/run is one on most machines.
+#[test]
+fn a_link_on_the_way_to_it() {
+    let family = Family::new();
+    fs::create_dir(family.path("run")).expect("a folder");
+    symlink("run", family.path("link")).expect("a link");
+    let daemon = start(&family, &family.path("link/pid"));
+    assert_eq!(daemon_of(&family.path("run/pid")).pid, daemon.pid);
+    send(Signal::SIGTERM, daemon.pid);
+    family.assert_nothing_left(&family.path("run/pid"));
+}
+
+/// What cannot be a pid file is an error at once, and stays as it is.
+#[test]
+fn not_a_regular_file() {
+    let family = Family::new();
+    let folder = family.path("run");
+    fs::create_dir(&folder).expect("a folder");
+    let at = |name: &str| folder.join(name);
+    fs::write(at("file"), "precious").expect("a file");
+    symlink("file", at("link")).expect("a link");
+    symlink("nowhere", at("dangling")).expect("a link");
+    symlink("loop", at("loop")).expect("a link");
+    fs::create_dir(at("folder")).expect("a folder");
+    mkfifo(&at("fifo"), Mode::from_bits_truncate(0o600)).expect("a fifo");
+    let _socket = UnixListener::bind(at("socket")).expect("a socket");
+    let before = listing(&folder);
+    for (name, why) in [
+        ("link", "symbolic link"),
+        ("dangling", "symbolic link"),
+        ("loop", "symbolic link"),
+        ("folder", "directory"),
+        ("fifo", "not a regular file"),
+        ("socket", "No such device or address"),
+        ("missing/pid", "No such file or directory"),
+        ("file/pid", "Not a directory"),
+        ("folder/..", "directory"),
+        (&"long".repeat(100), "File name too long"),
+    ] {
+        assert_refused(&launch(&family, &at(name)).run(), &at(name), why);
+        assert_eq!(listing(&folder), before, "{name}");
+        assert_eq!(family.members(), [0; 0], "{name}");
+    }
+    assert_eq!(fs::read_to_string(at("file")).expect("the file"), "precious");
+}
+
+/// A terminal of our own: any other device would suffer if this failed.
+#[test]
+fn not_a_device() {
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a pseudo-terminal");
+    grantpt(&master).expect("grantpt");
+    unlockpt(&master).expect("unlockpt");
+    let path = PathBuf::from(ptsname_r(&master).expect("its name"));
+    let mode = || fs::metadata(&path).expect("the terminal").mode();
+    let before = mode();
+    let family = Family::new();
+    assert_refused(&launch(&family, &path).run(), &path, "not a regular file");
+    assert_eq!(mode(), before);
+}
+
+/// The fixture for a user who may not be allowed to look into the folder where it was built.
+fn for_everyone(family: &Family) -> PathBuf {
+    let program = family.path("ready");
+    fs::copy(READY, &program).expect("a copy of the fixture");
+    fs::set_permissions(family.folder(), Permissions::from_mode(0o755)).expect("a folder for everyone");
+    program
+}
+
+/// Nobody, and without root's rights.
+fn as_nobody<'a>(family: &'a Family, pid_file: &Path) -> Launch<'a> {
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    family.launch("setpriv").args(nobody).arg(for_everyone(family)).env("DAEMON_PID_FILE", pid_file)
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_folder_of_somebody_else() {
+    let family = Family::new();
+    let folder = family.path("run");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(folder.join("stale"), "4711\n").expect("a stale file");
+    let before = listing(&folder);
+    for name in ["pid", "stale"] {
+        let pid_file = folder.join(name);
+        assert_refused(&as_nobody(&family, &pid_file).run(), &pid_file, "Permission denied");
+        assert_eq!(listing(&folder), before);
+    }
+}
+
+/// Runs the fixture in a file system of its own, and lists afterwards what is in it.
+fn on_tmpfs(family: &Family, options: &str, prepare: &str) -> (PathBuf, End) {
+    let folder = family.path("mount");
+    fs::create_dir(&folder).expect("a folder");
+    let script = format!("mount -t tmpfs -o {options} none $0; {prepare}; $1 >&2; code=$?; ls -A $0; exit $code");
+    let pid_file = folder.join("pid");
+    let unshare = family.launch("unshare").args(["--mount", "sh", "-c", &script]).arg(&folder).arg(READY);
+    (pid_file.clone(), unshare.env("DAEMON_PID_FILE", pid_file).run())
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_read_only_file_system() {
+    let family = Family::new();
+    let (pid_file, end) = on_tmpfs(&family, "size=1m", "touch $0/other; mount -o remount,ro $0");
+    assert_refused(&end, &pid_file, "Read-only file system");
+    assert_eq!(end.stdout, "other\n");
+    family.assert_gone();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_full_disk() {
+    for (options, prepare) in [
+        // No room for the content.
+        ("size=4k", "cat /dev/zero 2> /dev/null > $0/other"),
+        // No room for the file.
+        ("nr_inodes=2", "touch $0/other"),
+    ] {
+        let family = Family::new();
+        let (_, end) = on_tmpfs(&family, options, prepare);
+        end.assert_code(73).assert_one_line().assert_says(&["pid file", "mount/pid", "No space left on device"]);
+        assert_eq!(end.stdout, "other\n");
+        family.assert_gone();
+    }
+}
+
+// The end.
+
+/// Words of the fixture, or a signal.
+enum By {
+    Words(&'static [&'static str]),
+    Signal(Signal),
+}
+
+/// How a daemon may end, and the exit code or signal that shows it.
+const ENDS: [(By, i32); 9] = [
+    (By::Words(&["ok"]), 0),
+    (By::Words(&["error=no luck"]), 1),
+    (By::Words(&["panic=no luck"]), 101),
+    (By::Words(&["exit=0"]), 0),
+    (By::Words(&["exit=3"]), 3),
+    (By::Signal(Signal::SIGTERM), 0),
+    (By::Signal(Signal::SIGINT), 0),
+    (By::Signal(Signal::SIGHUP), 0),
+    (By::Signal(Signal::SIGQUIT), 0),
+];
+
+#[test]
+fn removed_at_the_end() {
+    for (end, _) in ENDS {
+        for (program, notify) in [(READY, &["notify"][..]), (PLAIN, &[])] {
+            let family = Family::new();
+            let pid_file = family.path("pid");
+            let launch = family.launch(program).env("DAEMON_PID_FILE", &pid_file).args(notify);
+            let launch = launch.args(["touch=body", "wait=go"]);
+            let words = if let By::Words(words) = end { words } else { &["pause"] };
+            launch.args(words).run().assert_code(0);
+            let daemon = family.daemon();
+            assert_eq!(daemon_of(&pid_file).pid, daemon.pid);
+            match end {
+                By::Words(_) => fs::write(family.path("go"), "").expect("a mark"),
+                By::Signal(signal) => send(signal, daemon.pid),
+            }
+            family.assert_nothing_left(&pid_file);
+        }
+    }
+}
+
+/// In the foreground the end itself is seen: the handler takes nothing away from it.
+#[test]
+fn removed_at_the_end_in_the_foreground() {
+    for (end, code) in ENDS {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        let launch = launch(&family, &pid_file).env("DAEMON_FOREGROUND", "").args(["notify", "touch=body", "wait=go"]);
+        let words = if let By::Words(words) = end { words } else { &["pause"] };
+        let running = launch.args(words).start();
+        assert_eq!(family.daemon().pid, running.pid());
+        assert_eq!(daemon_of(&pid_file).pid, running.pid());
+        match end {
+            By::Words(_) => fs::write(family.path("go"), "").expect("a mark"),
+            By::Signal(signal) => running.signal(signal),
+        }
+        match end {
+            By::Words(_) => running.end().assert_code(code),
+            By::Signal(signal) => running.end().assert_signal(signal),
+        };
+        family.assert_nothing_left(&pid_file);
+    }
+}
+
+#[test]
+fn removed_after_a_failed_start() {
+    for words in
+        [&["ok"][..], &["error=no luck"], &["panic=no luck"], &["exit=3"], &["signal=9"], &["signal=15"], &["abort"]]
+    {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        let end = launch(&family, &pid_file).args(words).run();
+        assert!(!end.status.success(), "{end:#?}");
+        family.assert_nothing_left(&pid_file);
+    }
+}
+
+/// Nobody can do anything then. The next start can.
+#[test]
+fn left_behind_by_sigkill() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let first = start(&family, &pid_file);
+    send(Signal::SIGKILL, first.pid);
+    until_dead(first.pid);
+    assert_eq!(pid_in(&pid_file), first.pid);
+    assert!(!Family::is_locked(&pid_file));
+    let second = start(&family, &pid_file);
+    assert_ne!(first.pid, second.pid);
+}
+
+#[test]
+fn not_removed_by_a_child() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let words = ["notify", "fork_exit", "fork", "touch=body", "pause"];
+    launch(&family, &pid_file).args(words).run().assert_code(0);
+    let daemon = family.daemon();
+    let is_child = |pid: &i32| Proc::of(*pid).is_some_and(|child| child.ppid == daemon.pid);
+    let child = family.members().into_iter().find(is_child).expect("the child that stays");
+    send(Signal::SIGTERM, child);
+    until_dead(child);
+    assert_eq!(daemon_of(&pid_file).pid, daemon.pid);
+    send(Signal::SIGTERM, daemon.pid);
+    family.assert_nothing_left(&pid_file);
+}
+
+/// The same inode may come back for a new file, so the first one stays open here.
+#[test]
+fn not_removed_when_replaced() {
+    for end in [Signal::SIGTERM, Signal::SIGKILL] {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        let first = start(&family, &pid_file);
+        fs::remove_file(&pid_file).expect("the file can be removed");
+        let second = start(&family, &pid_file);
+        let before = fs::metadata(&pid_file).expect("the second file");
+        send(end, first.pid);
+        until_dead(first.pid);
+        assert_eq!(daemon_of(&pid_file).pid, second.pid);
+        let after = fs::metadata(&pid_file).expect("the second file");
+        assert_eq!((before.ino(), before.ctime_nsec()), (after.ino(), after.ctime_nsec()));
+    }
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let daemon = start(&family, &pid_file);
+    fs::write(family.path("other"), "precious").expect("a file");
+    fs::rename(family.path("other"), &pid_file).expect("the file can be replaced");
+    send(Signal::SIGTERM, daemon.pid);
+    until_dead(daemon.pid);
+    assert_eq!(fs::read_to_string(&pid_file).expect("the file"), "precious");
+}
+
+/// A program that the daemon has started outlives it and does not have its lock.
+#[test]
+fn lock_not_inherited() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    launch(&family, &pid_file).args(["notify", "spawn", "touch=body", "pause"]).run().assert_code(0);
+    let daemon = family.daemon();
+    let sleeps = |pid: &i32| Proc::of(*pid).is_some_and(|child| child.name == "sleep");
+    let child = until("the program", || family.members().into_iter().find(sleeps));
+    assert!(!Proc::of(child).expect("it stays").fds.values().any(|open| *open == pid_file));
+    send(Signal::SIGKILL, daemon.pid);
+    until_dead(daemon.pid);
+    assert!(Proc::lives(child));
+    start(&family, &pid_file);
+}
+
+/// A child of a daemon that was killed lives on, and has all that the daemon had, but not its place.
+#[test]
+fn lock_not_inherited_by_a_fork() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    launch(&family, &pid_file).args(["notify", "fork", "touch=body", "pause"]).run().assert_code(0);
+    let daemon = family.daemon();
+    send(Signal::SIGKILL, daemon.pid);
+    until_dead(daemon.pid);
+    assert_eq!(family.members().len(), 1, "the child");
+    start(&family, &pid_file);
+}
+
+// A program that handles the signals itself.
+
+/// Its handlers are in place before ours or after, and its work is finished however long that takes.
+#[test]
+fn graceful_shutdown() {
+    let programs = [
+        (env!("CARGO_BIN_EXE_graceful"), "setup"),
+        (env!("CARGO_BIN_EXE_graceful"), "before"),
+        (env!("CARGO_BIN_EXE_graceful"), "after"),
+        (env!("CARGO_BIN_EXE_graceful_tokio"), "after"),
+    ];
+    for (program, hook) in programs {
+        for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+            let family = Family::new();
+            let pid_file = family.path("pid");
+            let launch = family.launch(program).env("DAEMON_HOOK", hook).env("DAEMON_PID_FILE", &pid_file);
+            launch.run().assert_code(0).assert_stderr("");
+            let daemon = family.daemon();
+            send(signal, daemon.pid);
+            family.at("stopping");
+            // Impatient: again, and it does not matter.
+            send(signal, daemon.pid);
+            assert_eq!(daemon_of(&pid_file).pid, daemon.pid, "{program} {hook} {signal}");
+            fs::write(family.path("go"), "").expect("a mark");
+            family.assert_nothing_left(&pid_file);
+            assert!(family.path("finished").is_symlink(), "{program} {hook} {signal}");
+        }
+    }
+}
+
+// Another user.
+
+#[test]
+#[ignore = "needs root"]
+fn belongs_to_the_user() {
+    for (folder_is_theirs, left) in [(true, None), (false, Some(""))] {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        fs::set_permissions(family.folder(), Permissions::from_mode(0o755)).expect("a folder for everyone");
+        if folder_is_theirs {
+            std::os::unix::fs::chown(family.folder(), Some(65534), None).expect("chown");
+        }
+        // The second start finds what the first one has left.
+        for _ in 0..2 {
+            let launch = launch(&family, &pid_file).env("DAEMON_USER", "nobody");
+            launch.args(["notify", "pause"]).run().assert_code(0).assert_stderr("");
+            let daemon = daemon_of(&pid_file);
+            let file = fs::metadata(&pid_file).expect("the pid file");
+            assert_eq!((daemon.uids, file.uid(), file.gid()), ([65534; 4], 65534, 65534));
+            assert_eq!(file.mode() & 0o7777, 0o644);
+            send(Signal::SIGTERM, daemon.pid);
+            family.assert_gone();
+            // Where only root may remove it, the user empties it.
+            assert_eq!(fs::read_to_string(&pid_file).ok().as_deref(), left);
+        }
+    }
+}
