@@ -155,6 +155,11 @@ impl Running<'_> {
         self.stderr.text()
     }
 
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the status of a child").is_some()
+    }
+
     /// Waits until it has ended and both streams are closed, by everyone who held them. Never hangs: after the deadline
     /// the test fails.
     pub fn end(mut self) -> End {
