@@ -153,29 +153,31 @@ fn written_before_ready() {
 #[cfg(target_arch = "x86_64")]
 fn locked_and_still_stale() {
     use std::cell::RefCell;
-    use tests::tracer::{Role, trace};
+    use std::thread;
+    use tests::tracer::{Call, Role, trace};
 
     let family = Family::new();
     let pid_file = family.path("pid");
     fs::write(&pid_file, format!("{}\n", std::process::id())).expect("a stale file");
-    let late = RefCell::new(None);
-    let record = trace(
-        launch(&family, &pid_file).args(["notify", "mark"]),
-        |call| {
+    let start_late = || launch(&family, &pid_file).run();
+    let record = thread::scope(|scope| {
+        let late = RefCell::new(None);
+        let at_call = |call: &Call| {
             if late.borrow().is_none() && call.role == Role::Launcher && call.name() == "ftruncate" {
-                let mut start = launch(&family, &pid_file).start();
+                // By a thread, as the tracer waits for all children of its own.
+                let start = scope.spawn(start_late);
                 // A start that takes the content for true needs some milliseconds for that.
-                within(Duration::from_millis(300), || start.has_ended().then_some(()));
+                within(Duration::from_millis(300), || start.is_finished().then_some(()));
                 late.replace(Some(start));
             }
             None
-        },
-        |record| {
+        };
+        trace(launch(&family, &pid_file).args(["notify", "mark"]), at_call, |record| {
             let held = format!("held by process {};", record.pids[&Role::Daemon]);
-            let late = late.take().expect("the winner truncates");
-            late.end().assert_code(69).assert_one_line().assert_says(&[&held]);
-        },
-    );
+            let late = late.take().expect("the winner truncates").join().expect("no panic");
+            late.assert_code(69).assert_one_line().assert_says(&[&held]);
+        })
+    });
     assert!(record.body, "{record:#?}");
 }
 
