@@ -312,3 +312,34 @@ fn a_pid_that_its_owner_has_forged() {
     );
     assert!(Proc::lives(victim.pid()));
 }
+
+/// The launcher has made the file for a user that the daemon has not become yet.
+#[test]
+#[ignore = "needs root"]
+#[cfg(target_arch = "x86_64")]
+fn seen_before_it_drops_privileges() {
+    use std::cell::RefCell;
+    use tests::tracer::{Call, Role, trace};
+    use tests::within;
+
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let look = || Instance::at(&pid_file).pid();
+    let record = thread::scope(|scope| {
+        let looked = RefCell::new(None);
+        let at_call = |call: &Call| {
+            if looked.borrow().is_none() && call.role == Role::Daemon && call.name() == "setresuid" {
+                let look = scope.spawn(look);
+                within(Duration::from_millis(300), || look.is_finished().then_some(()));
+                looked.replace(Some(look));
+            }
+            None
+        };
+        let launch = launch(&family, &pid_file).env("DAEMON_USER", "nobody").args(["notify", "mark"]);
+        trace(launch, at_call, |record| {
+            let seen = looked.take().expect("it drops privileges").join().expect("no panic");
+            assert_eq!(seen.expect("it can be seen"), Some(record.pids[&Role::Daemon] as u32));
+        })
+    });
+    assert!(record.body, "{record:#?}");
+}

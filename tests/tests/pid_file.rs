@@ -580,3 +580,24 @@ fn belongs_to_the_user() {
         }
     }
 }
+
+/// Inside a new root it has another name, and outside of it none that the daemon could remove.
+#[test]
+#[ignore = "needs root"]
+fn in_a_new_root() {
+    for (path, left) in [("root/run/pid", None), ("pid", Some(""))] {
+        let family = Family::new();
+        let pid_file = family.path(path);
+        fs::create_dir_all(family.path("root/run")).expect("a folder");
+        // The second start finds what the first one has left.
+        for _ in 0..2 {
+            let launch = launch(&family, &pid_file).env("DAEMON_CHROOT", family.path("root"));
+            launch.args(["notify", "pause"]).run().assert_code(0).assert_stderr("");
+            let daemon = daemon_of(&pid_file);
+            assert_eq!(daemon.root, family.path("root"));
+            send(Signal::SIGTERM, daemon.pid);
+            family.assert_gone();
+            assert_eq!(fs::read_to_string(&pid_file).ok().as_deref(), left);
+        }
+    }
+}
