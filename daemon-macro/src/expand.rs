@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Error;
 
-use crate::function::{self, Function, Param, prologue};
+use crate::function::{self, Function, Param, prologue, with_stream};
 use crate::options::{self, Given, Value};
 
 /// The whole attribute.
@@ -29,16 +29,17 @@ pub(crate) fn daemon(options: TokenStream, item: TokenStream) -> TokenStream {
 fn main(options: &[Given], mut function: Function, errors: &mut Vec<Error>) -> TokenStream {
     let find = |name: &str| options.iter().find(|given| given.option == name).map(|given| &given.value);
     let mut params = std::mem::take(&mut function.params).into_iter();
-    let mut value = if find("setup").is_some() { params.next() } else { None };
-    let mut ready = if value.is_some() || params.len() < 2 { params.next() } else { None };
+    let mut value = if find("setup").is_some() || params.len() > 1 { params.next() } else { None };
+    let mut ready = params.next();
     let mut unfilled: Vec<Param> = params.collect();
     for param in &unfilled {
-        let words = if find("setup").is_some() {
-            "`fn main` takes the value of `setup`, then `Ready`, and no more; remove this parameter"
-        } else {
-            "without `setup`, `fn main` takes `Ready` and no more; add `setup = …` for a value, or remove this parameter"
-        };
+        let words = "`fn main` takes the value of `setup`, then `Ready`, and no more; remove this parameter";
         errors.push(Error::new_spanned(param, words));
+    }
+    if let (None, Some(param)) = (find("setup"), &value) {
+        let words = "the first of two parameters is the value of `setup`; add `setup = …`, or take `Ready` alone";
+        errors.push(Error::new_spanned(param, words));
+        unfilled.extend(value.take());
     }
     let runtime = match find("crate") {
         None => Some(quote_spanned!(Span::mixed_site()=> ::daemon_runtime)),
@@ -56,8 +57,7 @@ fn main(options: &[Given], mut function: Function, errors: &mut Vec<Error>) -> T
     let parts = Parts { runtime, options, setup, value, ready, unfilled };
     match &function.asyncness {
         Some(word) if function.macros.is_empty() => {
-            let words =
-                "`async fn main` needs a runtime: write its attribute below `#[daemon]`, such as `#[tokio::main]`";
+            let words = "`async fn main` needs the attribute of a runtime below `#[daemon]`, such as `#[tokio::main]`";
             errors.push(Error::new_spanned(word, words));
             parts.nested(&function, false)
         }
@@ -197,9 +197,7 @@ fn nothing() -> TokenStream {
 fn with_statements(body: &Group, statements: TokenStream) -> Group {
     let tokens: Vec<TokenTree> = body.stream().into_iter().collect();
     let (before, after) = tokens.split_at(prologue(&tokens));
-    let mut group = Group::new(Delimiter::Brace, quote! { #(#before)* #statements #(#after)* });
-    group.set_span(body.span());
-    group
+    with_stream(body, quote! { #(#before)* #statements #(#after)* })
 }
 
 /// The first and last token's place.
@@ -243,11 +241,7 @@ impl Param {
                 .into_iter()
                 .filter_map(|token| match token {
                     TokenTree::Ident(word) if word == "mut" || word == "ref" => None,
-                    TokenTree::Group(group) => {
-                        let mut inner = Group::new(group.delimiter(), without(group.stream()));
-                        inner.set_span(group.span());
-                        Some(inner.into())
-                    }
+                    TokenTree::Group(group) => Some(with_stream(&group, without(group.stream())).into()),
                     token => Some(token),
                 })
                 .collect()

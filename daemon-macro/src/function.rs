@@ -45,7 +45,7 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     let (mut inert, mut macros) = (TokenStream::new(), TokenStream::new());
     while input.peek(Token![#]) {
         let pound: Token![#] = input.parse()?;
-        let group: Group = input.parse()?;
+        let group = group(input, Delimiter::Bracket)?;
         let path =
             group.stream().into_iter().take_while(|token| matches!(token, TokenTree::Ident(_)) || is_punct(token, ':'));
         if let Some(TokenTree::Ident(last)) = path.last().filter(|last| is_word(last, "daemon")) {
@@ -58,29 +58,28 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     }
     let mut visibility = input.parse::<Option<Token![pub]>>()?.to_token_stream();
     if !visibility.is_empty() && input.peek(token::Paren) {
-        input.parse::<Group>()?.to_tokens(&mut visibility);
+        group(input, Delimiter::Parenthesis)?.to_tokens(&mut visibility);
     }
-    let mut asyncness = None;
+    let (mut asyncness, mut mistakes) = (None, Vec::new());
     while !input.peek(Token![fn]) {
         let word = input.call(Ident::parse_any).unwrap_or_else(|_| Ident::new("_", input.span()));
         match &*word.to_string() {
             "async" => asyncness = Some(word),
             "const" | "unsafe" | "safe" => {
-                errors.push(Error::new(word.span(), format!("`fn main` cannot be `{word}`; remove this word")));
+                mistakes.push(Error::new(word.span(), format!("`fn main` cannot be `{word}`; remove this word")));
             }
             "extern" => {
                 input.parse::<Option<LitStr>>()?;
-                errors.push(Error::new(word.span(), "`fn main` is called by Rust itself; remove `extern`"));
+                mistakes.push(Error::new(word.span(), "`fn main` is called by Rust itself; remove `extern`"));
             }
-            _ => {
-                return Err(Error::new(word.span(), "`#[daemon]` stands above `fn main`, and this is no function"));
-            }
+            _ => return Err(Error::new(word.span(), "`#[daemon]` goes above `fn main`, and this is no function")),
         }
     }
+    errors.append(&mut mistakes);
     let word_fn: Token![fn] = input.parse()?;
     let name = input.call(Ident::parse_any)?;
     if name.unraw() != "main" {
-        let words = format!("`#[daemon]` stands above `fn main`, where the program begins, and not above `fn {name}`");
+        let words = format!("`#[daemon]` goes above `fn main`, where the program begins, and not above `fn {name}`");
         errors.push(Error::new(name.span(), words));
     }
     if input.peek(Token![<]) {
@@ -88,27 +87,45 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
         while !input.peek(token::Paren) {
             input.parse::<TokenTree>()?.to_tokens(&mut generics);
         }
-        errors.push(Error::new_spanned(generics, "`fn main` cannot be generic: nobody could choose; remove this"));
+        errors.push(Error::new_spanned(
+            generics,
+            "`fn main` cannot be generic, since nobody chooses its types; remove this",
+        ));
     }
-    let group = input.parse::<Group>()?;
-    let params = split(group.stream(), true);
-    let params = params.into_iter().filter_map(|(tokens, _)| param(tokens, errors)).collect();
-    let mut parens = Group::new(Delimiter::Parenthesis, TokenStream::new());
-    parens.set_span(group.span());
+    let mut parens = group(input, Delimiter::Parenthesis)?;
+    let params = split(parens.stream(), true).into_iter().filter_map(|(tokens, _)| param(tokens, errors)).collect();
+    parens = with_stream(&parens, TokenStream::new());
     let returns = until_body(input, |input| input.peek(Token![where]))?;
     let bounds = until_body(input, |_| false)?;
     if !bounds.is_empty() {
-        errors.push(Error::new_spanned(
-            bounds,
-            "`fn main` cannot be generic, so that a `where` is not needed; remove it",
-        ));
+        errors.push(Error::new_spanned(bounds, "`fn main` cannot be generic, and needs no `where`; remove this"));
     }
-    if !input.peek(token::Brace) {
-        return Err(Error::new(input.span(), "`fn main` needs a body: `{ … }`"));
-    }
-    let body = input.parse()?;
+    let body = if input.peek(token::Brace) {
+        group(input, Delimiter::Brace)?
+    } else {
+        errors.push(Error::new(input.span(), "`fn main` needs a body: `{ … }`"));
+        input.parse::<Option<Token![;]>>()?;
+        Group::new(Delimiter::Brace, quote!(loop {}))
+    };
     let signature = quote! { #word_fn #name #parens #returns };
     Ok(Function { inert, macros, visibility, asyncness, signature, name, params, body })
+}
+
+/// What stands in brackets, which may themselves stand in the invisible ones of a macro's fragment.
+fn group(input: ParseStream, delimiter: Delimiter) -> Result<Group> {
+    input.step(|cursor| {
+        let (inside, span, rest) = cursor.group(delimiter).ok_or_else(|| cursor.error("brackets are missing"))?;
+        let mut group = Group::new(delimiter, inside.token_stream());
+        group.set_span(span.join());
+        Ok((group, rest))
+    })
+}
+
+/// The same brackets with something else inside.
+pub(crate) fn with_stream(group: &Group, stream: TokenStream) -> Group {
+    let mut other = Group::new(group.delimiter(), stream);
+    other.set_span(group.span());
+    other
 }
 
 /// The tokens up to the body, which is the last one, or up to what `end` sees.
@@ -144,22 +161,26 @@ fn param(tokens: Vec<TokenTree>, errors: &mut Vec<Error>) -> Option<Param> {
     let colon = (0..rest.len()).find(|&at| is_single_colon(rest, at)).unwrap_or(rest.len());
     let (pattern, ty) = (&rest[..colon], rest.get(colon + 1..).unwrap_or_default());
     let variadic = |tokens: &[TokenTree]| tokens.first().is_none_or(|first| is_punct(first, '.'));
-    let is_lint = |attribute: &TokenTree| match attribute {
+    let is_lint = attributes.iter().all(|attribute| match attribute {
         TokenTree::Group(group) => group.stream().into_iter().next().is_some_and(|name| is_word(&name, LINTS)),
         _ => true,
-    };
-    let words = if pattern.iter().any(|token| is_word(token, "self")) {
-        "`fn main` is no method; remove `self`"
-    } else if variadic(pattern) || variadic(ty) {
-        "`fn main` is not variadic: the program's arguments are in `std::env::args()`"
-    } else if !attributes.iter().all(is_lint) {
-        "a parameter here takes no attribute but `allow` and the like; write `fn main` twice, each with its `cfg`"
-    } else {
-        let [attributes, pattern, ty] = [attributes, pattern, ty].map(|tokens| tokens.iter().cloned().collect());
-        return Some(Param { attributes, pattern, ty });
-    };
-    errors.push(Error::new_spanned(tokens.iter().cloned().collect::<TokenStream>(), words));
-    None
+    });
+    let all = || tokens.iter().cloned().collect::<TokenStream>();
+    if pattern.iter().any(|token| is_word(token, "self")) {
+        errors.push(Error::new_spanned(all(), "`fn main` is no method; remove `self`"));
+        return None;
+    }
+    if variadic(pattern) || variadic(ty) {
+        let words = "`fn main` is not variadic; the program's arguments are in `std::env::args()`";
+        errors.push(Error::new_spanned(all(), words));
+        return None;
+    }
+    let [mut attributes, pattern, ty] = [attributes, pattern, ty].map(|tokens| tokens.iter().cloned().collect());
+    if !is_lint {
+        let words = "a parameter here takes only lints, such as `#[allow(…)]`; for `cfg`, write `fn main` twice";
+        errors.push(Error::new_spanned(std::mem::take(&mut attributes), words));
+    }
+    Some(Param { attributes, pattern, ty })
 }
 
 /// A colon that is not half of a `::`.

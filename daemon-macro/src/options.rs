@@ -95,12 +95,16 @@ const FOREIGN: &[(&str, &str)] = &[
     ("crate", "krate runtime"),
 ];
 
-/// Others' names for detaching or not, which is no choice here.
-const DETACH: &str = "detach detachprocess daemonize background fork type";
-
-/// systemd's names for what is no business of the program.
-const UNIT: &str = "restart restartsec execstart execstop killmode killsignal after wants wantedby description \
-                    watchdogsec nice limitnofile notifyaccess capabilityboundingset protectsystem privatetmp";
+/// Others' names for what is no option here, and what to say to them.
+const NO_OPTION: &[(&str, &str)] = &[
+    ("a daemon detaches, unless `foreground` is true", "detach detachprocess daemonize background fork type"),
+    ("the pid file belongs to `user` by itself", "chownpidfile"),
+    (
+        "it is for systemd, and stands in the unit file",
+        "restart restartsec execstart execstop killmode killsignal after wants wantedby description watchdogsec nice \
+         limitnofile notifyaccess capabilityboundingset protectsystem privatetmp",
+    ),
+];
 
 /// What has no effect on a process that is not detached.
 const DETACHED_ONLY: &[&str] =
@@ -120,7 +124,7 @@ pub(crate) enum Value {
     /// Nothing: a bare flag.
     Bare,
     Tokens(TokenStream),
-    /// Nothing that could be compiled; an error says so.
+    /// Something wrong, about which enough is said.
     Wrong,
 }
 
@@ -203,8 +207,7 @@ fn option(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
         [equals, value @ ..] if is_punct(equals, '=') && value.first().is_some_and(|first| !is_punct(first, '=')) => {
             let value = value.iter().cloned().collect();
             let mistakes = check(kind, &value);
-            let wrong = mistakes.iter().any(|(_, mistake)| matches!(mistake, Mistake::Kind | Mistake::Await));
-            (if wrong { Value::Wrong } else { Value::Tokens(value) }, mistakes)
+            (if mistakes.is_empty() { Value::Tokens(value) } else { Value::Wrong }, mistakes)
         }
         _ => (Value::Wrong, vec![(piece.iter().cloned().collect(), Mistake::Kind)]),
     };
@@ -236,10 +239,8 @@ fn look_up(name: &str) -> (Option<&'static Row>, Option<String>) {
     let foreign = FOREIGN.iter().find(|(_, names)| is_in(names)).map(|(option, _)| *option);
     let (option, words) = if let Some(option) = foreign {
         (foreign, format!("here it is called `{option}`"))
-    } else if is_in(DETACH) {
-        (None, "a daemon detaches, unless its supervisor wants it in the foreground or `foreground = true`".to_owned())
-    } else if is_in(UNIT) {
-        (None, "it is systemd's, and stands in the unit file".to_owned())
+    } else if let Some((words, _)) = NO_OPTION.iter().find(|(_, names)| is_in(names)) {
+        (None, words.to_string())
     } else if let Some(row) = nearest {
         (Some(row.0), format!("did you mean `{}`?", row.0))
     } else {
@@ -265,7 +266,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// What is wrong with a literal.
 enum Mistake {
-    /// It is of another kind, so that rustc could make no use of it.
+    /// It is of another kind.
     Kind,
     Rule(&'static str),
     Await,

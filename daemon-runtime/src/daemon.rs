@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result, Step, code};
 use crate::step::descriptors::Inherited;
-use crate::{Id, Ready, Value};
+use crate::{Id, Ready, Value, supervisor};
 
 /// A daemon to be: what is asked for, and [`start`](Daemon::start).
 ///
@@ -79,6 +79,7 @@ impl Daemon {
 
     /// The same, by somebody who knows what is inherited.
     pub(crate) fn with(inherited: Inherited) -> Self {
+        supervisor::first_look();
         Daemon {
             inherited,
             umask: None,

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, open};
-use nix::libc::c_int;
+use nix::libc::{self, c_int};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{Pid, geteuid};
 
 use crate::error::{Error, Result, Step, code};
-use crate::step::pid_file::{self, flock, read_pid};
+use crate::step::pid_file::{self, flock, is_regular, read_pid};
 use crate::sys::{self, retry};
 
 /// A daemon as its pid file shows it.
@@ -71,8 +71,6 @@ impl Instance {
     ///
     /// No daemon runs (code 69), or this user may not signal it (code 77).
     pub fn signal(&self, signal: i32) -> Result<()> {
-        let signal = Signal::try_from(signal as c_int)
-            .map_err(|errno| Error::system(Step::Instance, format!("send signal {signal}"), errno))?;
         self.running()?.send(signal)
     }
 
@@ -82,7 +80,7 @@ impl Instance {
     ///
     /// As for [`signal`](Self::signal).
     pub fn reload(&self) -> Result<()> {
-        self.running()?.send(Signal::SIGHUP)
+        self.running()?.send(libc::SIGHUP)
     }
 
     /// Asks the daemon to end, `SIGTERM`, and waits until it has ended.
@@ -165,21 +163,29 @@ impl Instance {
         if uid == Some(owner) {
             return Ok(());
         }
-        let what = format!("trust pid file {}", self.pid_file.display());
         let why = format!("it belongs to user {owner}, and process {pid} does not");
-        Err(Error::new(Step::Instance, code::NOT_PERMITTED, what, why).advise("find out who has written it"))
+        Err(Error::new(Step::Instance, code::NOT_PERMITTED, self.what("trust"), why)
+            .advise("find out who has written it"))
     }
 
     fn open(&self) -> Result<Option<OwnedFd>> {
         match retry(|| open(&self.pid_file, pid_file::READ_FLAGS, Mode::empty())) {
-            Ok(file) => Ok(Some(file)),
+            Ok(file) if is_regular(&retry(|| fstat(&file)).map_err(|errno| self.failed("look at", errno))?) => {
+                Ok(Some(file))
+            }
+            Ok(_) => Err(Error::new(Step::Instance, code::UNAVAILABLE, self.what("open"), "it is not a regular file")
+                .advise("correct the path")),
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(self.failed("open", errno)),
         }
     }
 
     fn failed(&self, verb: &str, errno: Errno) -> Error {
-        Error::system(Step::Instance, format!("{verb} pid file {}", self.pid_file.display()), errno)
+        Error::system(Step::Instance, self.what(verb), errno)
+    }
+
+    fn what(&self, verb: &str) -> String {
+        format!("{verb} pid file {}", self.pid_file.display())
     }
 }
 
@@ -197,15 +203,15 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    fn send(&self, signal: Signal) -> Result<()> {
+    fn send(&self, signal: c_int) -> Result<()> {
         sys::pidfd_send_signal(self.pidfd.as_fd(), signal).map_err(|errno| match errno {
             Errno::ESRCH => self.instance.absent("it has just ended"),
-            errno => Error::system(Step::Instance, format!("send {signal} to process {}", self.pid), errno),
+            errno => Error::system(Step::Instance, format!("send signal {signal} to process {}", self.pid), errno),
         })
     }
 
     fn end(&self, signal: Signal, timeout: Duration) -> Result<()> {
-        self.send(signal)?;
+        self.send(signal as c_int)?;
         let started = Instant::now();
         loop {
             let left = timeout.saturating_sub(started.elapsed());

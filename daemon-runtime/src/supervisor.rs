@@ -3,12 +3,13 @@
 use std::env;
 use std::ffi::OsString;
 use std::io;
+use std::ops::Range;
 use std::os::fd::RawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use crate::error::{Error, Result, Step};
 use crate::launch::errno_of;
@@ -40,23 +41,41 @@ use crate::sys;
 /// # assert!(!foreground || daemon_runtime::supervised());
 /// ```
 pub fn supervised() -> bool {
-    let by_systemd = is_own_pid("SYSTEMD_EXEC_PID");
-    let forking = by_systemd && env::var_os("PIDFILE").is_some();
-    process::id() == 1 || env::var_os("NOTIFY_SOCKET").is_some() || !forking && (by_systemd || is_own_pid("LISTEN_PID"))
+    first_look().supervised
+}
+
+/// The sockets that were passed to this process: sd_listen_fds(3).
+pub(crate) fn passed_sockets() -> Range<RawFd> {
+    first_look().sockets.clone()
+}
+
+/// What the environment said before `setup` came; there are libraries that take the variables out.
+pub(crate) fn first_look() -> &'static Look {
+    static FIRST: OnceLock<Look> = OnceLock::new();
+    FIRST.get_or_init(Look::now)
+}
+
+pub(crate) struct Look {
+    supervised: bool,
+    sockets: Range<RawFd>,
+}
+
+impl Look {
+    fn now() -> Self {
+        let (by_systemd, sockets_are_ours) = (is_own_pid("SYSTEMD_EXEC_PID"), is_own_pid("LISTEN_PID"));
+        let forking = by_systemd && env::var_os("PIDFILE").is_some();
+        let supervised = process::id() == 1
+            || env::var_os("NOTIFY_SOCKET").is_some()
+            || !forking && (by_systemd || sockets_are_ours);
+        const FIRST: RawFd = 3;
+        let count =
+            env::var("LISTEN_FDS").ok().filter(|_| sockets_are_ours).and_then(|count| count.parse::<u16>().ok());
+        Look { supervised, sockets: FIRST..FIRST + RawFd::from(count.unwrap_or(0)) }
+    }
 }
 
 fn is_own_pid(name: &str) -> bool {
     env::var(name).is_ok_and(|value| value == process::id().to_string())
-}
-
-/// The sockets that were passed to this process: sd_listen_fds(3).
-pub(crate) fn passed_sockets() -> std::ops::Range<RawFd> {
-    const FIRST: RawFd = 3;
-    let count = match is_own_pid("LISTEN_PID") {
-        true => env::var("LISTEN_FDS").ok().and_then(|count| count.parse::<u16>().ok()).unwrap_or(0),
-        false => 0,
-    };
-    FIRST..FIRST + RawFd::from(count)
 }
 
 /// The supervisor's socket until it has been told how the start ended.

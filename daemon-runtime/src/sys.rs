@@ -55,6 +55,20 @@ pub(crate) fn at_exit(handler: extern "C" fn()) -> nix::Result<()> {
     }
 }
 
+/// pthread_atfork(3), for the child alone.
+pub(crate) fn at_fork_in_child(handler: extern "C" fn()) -> nix::Result<()> {
+    type Function = Option<extern "C" fn()>;
+    // Declared here because the libc crate has it only since 2026.
+    unsafe extern "C" {
+        fn pthread_atfork(prepare: Function, parent: Function, child: Function) -> c_int;
+    }
+    // SAFETY: the declaration is POSIX's; the handler is a plain function that lives as long as the program.
+    match unsafe { pthread_atfork(None, None, Some(handler)) } {
+        0 => Ok(()),
+        errno => Err(Errno::from_raw(errno)),
+    }
+}
+
 /// unshare(2) with CLONE_THREAD alone changes nothing; the kernel refuses it (EINVAL) to a process with threads.
 pub(crate) fn unshare_nothing() -> nix::Result<()> {
     // SAFETY: with this flag alone the call has no effect but its result.
@@ -170,10 +184,10 @@ pub(crate) fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
 }
 
 /// pidfd_send_signal(2).
-pub(crate) fn pidfd_send_signal(process: BorrowedFd<'_>, signal: Signal) -> nix::Result<()> {
+pub(crate) fn pidfd_send_signal(process: BorrowedFd<'_>, signal: c_int) -> nix::Result<()> {
     let (call, fd) = (libc::SYS_pidfd_send_signal, process.as_raw_fd());
     // SAFETY: a null siginfo asks for the one that kill(2) would send.
-    retry(|| Errno::result(unsafe { libc::syscall(call, fd, signal as c_int, ptr::null::<siginfo_t>(), 0) }).map(drop))
+    retry(|| Errno::result(unsafe { libc::syscall(call, fd, signal, ptr::null::<siginfo_t>(), 0) }).map(drop))
 }
 
 /// How a child ended. The number of a signal may be that of a real-time one, which nix's `WaitStatus` does not know.

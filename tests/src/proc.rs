@@ -131,12 +131,17 @@ impl Proc {
 
     /// Whether an orphan of the process that runs this comes to `pid`: whether that is one of its ancestors.
     pub fn is_reaper(pid: i32) -> bool {
+        // Not `of`: these may be other users', whose descriptors are nobody's business.
+        let parent = |pid: i32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+        };
         let mut ancestor = Some(std::process::id() as i32);
         while let Some(this) = ancestor.filter(|this| *this > 0) {
             if this == pid {
                 return true;
             }
-            ancestor = Proc::of(this).map(|proc| proc.ppid);
+            ancestor = parent(this);
         }
         false
     }

@@ -111,13 +111,20 @@ fn not_ready_in_time() {
     assert_timed_out(&end, &family);
 }
 
+/// SIGKILL comes 5 s after SIGTERM, for a daemon that ignores that, and for one that is stopped.
 #[test]
 fn not_ready_in_time_and_deaf_to_sigterm() {
-    let family = Family::new();
-    let words = ["ignore=15", "fork", "pause"];
-    let end = family.launch(READY).args(words).env("DAEMON_START_TIMEOUT", "300").run();
-    assert!(end.took > Duration::from_secs(5), "SIGKILL comes 5 s after SIGTERM: {end:#?}");
-    assert_timed_out(&end, &family);
+    std::thread::scope(|scope| {
+        for word in ["ignore=15", "signal=19"] {
+            scope.spawn(move || {
+                let family = Family::new();
+                let words = [word, "fork", "pause"];
+                let end = family.launch(READY).args(words).env("DAEMON_START_TIMEOUT", "300").run();
+                assert!(end.took > Duration::from_secs(5), "{end:#?}");
+                assert_timed_out(&end, &family);
+            });
+        }
+    });
 }
 
 /// Children that the start-up forked hold every descriptor that the daemon had, and do not delay the launcher.

@@ -19,3 +19,9 @@ fn mistakes_that_rustc_words() {
     }
     trybuild::TestCases::new().compile_fail("ui/rustc/*.rs");
 }
+
+/// What is accepted, and does what it should; in the foreground, since the tests of daemons are elsewhere.
+#[test]
+fn programs() {
+    trybuild::TestCases::new().pass("ui/program/*.rs");
+}

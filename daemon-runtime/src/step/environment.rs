@@ -78,7 +78,8 @@ pub(crate) fn clean(keep: Option<&[OsString]>) {
 /// which is optional.
 pub(crate) fn pass_sockets(any: bool) {
     set_env(OsStr::new("LISTEN_PIDFDID"), None);
-    match any {
+    // A library may have taken them out and keep the sockets itself.
+    match any && env::var_os("LISTEN_FDS").is_some() {
         true => set_env(OsStr::new("LISTEN_PID"), Some(OsStr::new(&std::process::id().to_string()))),
         false => PASSED_SOCKETS.iter().for_each(|name| set_env(OsStr::new(name), None)),
     }

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
 use nix::libc::{self, c_int, c_void, dev_t, ino_t, siginfo_t};
 use nix::sys::signal::Signal;
-use nix::sys::stat::{Mode, SFlag, fchmod, fstat, lstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat};
 use nix::unistd::{Pid, ftruncate, getpid, unlink};
 
 use crate::error::{Error, Result, Step, code};
@@ -50,46 +50,36 @@ impl PidFile {
     pub(crate) fn lock(path: &Path, identity: &Identity) -> Result<Self> {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
-        loop {
-            let fd = match open_or_create(path) {
+        let (fd, own) = loop {
+            let (fd, created) = match open_or_create(path) {
                 // Somebody else was faster.
                 Err(Errno::EEXIST) => continue,
                 Err(Errno::ELOOP) => return Err(refused(path, "it is a symbolic link")),
+                Err(Errno::ENXIO) => return Err(refused(path, "it is not a regular file")),
                 opened => opened.map_err(failed)?,
             };
-            let stat = retry(|| fstat(&fd)).map_err(failed)?;
-            if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
-                return Err(refused(path, "it is not a regular file"));
-            }
-            // Made by a user in a directory of his, this could be a file that is none of his business.
-            if is_hard_link(&fd).map_err(failed)? {
-                return Err(refused(path, "it has several names"));
-            }
-            match retry(|| flock(&fd, FlockArg::LockExclusiveNonblock)) {
-                Ok(()) => {}
-                Err(Errno::EWOULDBLOCK) => {
-                    wait_for_holder(path, &fd, started)?;
-                    continue;
+            match take(path, &fd) {
+                Ok(Taken::Locked(own)) => break (fd, own),
+                Ok(Taken::Held) => wait_for_holder(path, &fd, started)?,
+                Ok(Taken::Replaced) => {}
+                Err(error) => {
+                    if created {
+                        // This failure is what there is to say; an empty file that stays blocks no start.
+                        let _ = unlink(path);
+                    }
+                    return Err(error);
                 }
-                Err(errno) => return Err(failed(errno)),
             }
-            // The daemon that had the lock may have removed the file since it was opened; then this is nobody's lock.
-            let own = (stat.st_dev, stat.st_ino);
-            match retry(|| lstat(path)) {
-                Ok(there) if (there.st_dev, there.st_ino) == own => {}
-                Ok(_) | Err(Errno::ENOENT) => continue,
-                Err(errno) => return Err(failed(errno)),
-            }
-            let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-            let file = File { path: c_path(&absolute), fd: fd.as_raw_fd(), identity: own };
-            let locked = PidFile { file, shown: path.to_owned(), fd: Some(fd) };
-            let fd = locked.fd.as_ref().expect("it was put there");
-            retry(|| ftruncate(fd, 0)).map_err(failed)?;
-            // Whatever the umask of the shell is.
-            retry(|| fchmod(fd, MODE)).map_err(failed)?;
-            identity.give(fd).map_err(failed)?;
-            return Ok(locked);
-        }
+        };
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let file = File { path: c_path(&absolute), fd: fd.as_raw_fd(), identity: own };
+        let locked = PidFile { file, shown: path.to_owned(), fd: Some(fd) };
+        let fd = locked.fd.as_ref().expect("it was put there");
+        retry(|| ftruncate(fd, 0)).map_err(failed)?;
+        // Whatever the umask of the shell is.
+        retry(|| fchmod(fd, MODE)).map_err(failed)?;
+        identity.give(fd).map_err(failed)?;
+        Ok(locked)
     }
 
     pub(crate) fn fd(&self) -> RawFd {
@@ -120,6 +110,7 @@ impl PidFile {
             return Err(Error::new(Step::PidFile, code::SOFTWARE, lock(&self.shown), why).advise("start it once only"));
         }
         sys::at_exit(remove_kept).map_err(failed)?;
+        sys::at_fork_in_child(close_kept).map_err(failed)?;
         // Never closed: with it would go the lock.
         std::mem::forget(self.fd.take());
         Ok(())
@@ -165,6 +156,14 @@ static KEPT: OnceLock<Kept> = OnceLock::new();
 pub(crate) extern "C" fn remove_kept() {
     if let Some(kept) = KEPT.get().filter(|kept| kept.by == getpid()) {
         kept.file.remove();
+    }
+}
+
+/// Closes a forked child's copy of the lock, which would outlive a daemon that is killed. Async-signal-safe.
+extern "C" fn close_kept() {
+    if let Some(kept) = KEPT.get() {
+        // The child knows nothing of it; and a lock that it keeps all the same is named by its error.
+        let _ = nix::unistd::close(kept.file.fd);
     }
 }
 
@@ -224,18 +223,54 @@ pub(crate) fn read_pid(fd: &OwnedFd) -> nix::Result<Option<Pid>> {
     Ok(line.and_then(|line| line.parse().ok()).filter(|pid| *pid > 0).map(Pid::from_raw))
 }
 
-/// Creates the file only if there is none: fs.protected_regular of proc_sys_fs(5) refuses O_CREAT, even to root, for
-/// another's file in a directory like /tmp.
-fn open_or_create(path: &Path) -> nix::Result<OwnedFd> {
+/// Opens the file, or creates it, and tells which.
+///
+/// Not by O_CREAT alone: fs.protected_regular of proc_sys_fs(5) refuses that, even to root, for another's file in a
+/// directory like /tmp.
+fn open_or_create(path: &Path) -> nix::Result<(OwnedFd, bool)> {
     match retry(|| open(path, FLAGS, MODE)) {
-        Err(Errno::ENOENT) => retry(|| open(path, FLAGS | OFlag::O_CREAT | OFlag::O_EXCL, MODE)),
-        opened => opened,
+        Err(Errno::ENOENT) => {
+            retry(|| open(path, FLAGS | OFlag::O_CREAT | OFlag::O_EXCL, MODE)).map(|created| (created, true))
+        }
+        opened => opened.map(|fd| (fd, false)),
     }
 }
 
-/// Whether a file has another name too, by which it may be somebody else's.
-pub(crate) fn is_hard_link(fd: &OwnedFd) -> nix::Result<bool> {
-    Ok(retry(|| fstat(fd))?.st_nlink > 1)
+enum Taken {
+    /// With the file's device and inode.
+    Locked((dev_t, ino_t)),
+    /// Another process has the lock.
+    Held,
+    /// The daemon that had the lock has removed the file since it was opened: this is nobody's lock.
+    Replaced,
+}
+
+/// Locks what was opened, if it is a file that may be a pid file, and still is the one at this path.
+fn take(path: &Path, fd: &OwnedFd) -> Result<Taken> {
+    let failed = |errno| failed("lock", path, errno);
+    let stat = retry(|| fstat(fd)).map_err(failed)?;
+    if !is_regular(&stat) {
+        return Err(refused(path, "it is not a regular file"));
+    }
+    // Made by a user in a directory of his, this could be a file that is none of his business.
+    if stat.st_nlink > 1 {
+        return Err(refused(path, "it has several names"));
+    }
+    match retry(|| flock(fd, FlockArg::LockExclusiveNonblock)) {
+        Ok(()) => {}
+        Err(Errno::EWOULDBLOCK) => return Ok(Taken::Held),
+        Err(errno) => return Err(failed(errno)),
+    }
+    let own = (stat.st_dev, stat.st_ino);
+    match retry(|| lstat(path)) {
+        Ok(there) if (there.st_dev, there.st_ino) == own => Ok(Taken::Locked(own)),
+        Ok(_) | Err(Errno::ENOENT) => Ok(Taken::Replaced),
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+pub(crate) fn is_regular(stat: &FileStat) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG
 }
 
 #[expect(

@@ -1,7 +1,7 @@
 //! stdin, stdout and stderr: /dev/null, or files.
 
 use std::ffi::CString;
-use std::io::{Cursor, Write};
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::libc::{c_int, c_void, dev_t, ino_t, sigaction, siginfo_t};
 use nix::sys::signal::Signal;
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::sys::uio::writev;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use crate::Daemon;
 use crate::error::{Error, Result, Step, code, program};
 use crate::launch::errno_of;
 use crate::step::directory::inside;
-use crate::step::pid_file::is_hard_link;
 use crate::step::privileges::Identity;
 use crate::sys::{self, retry};
 
@@ -132,11 +132,15 @@ impl Streams {
     /// What [`reopen`] needs to know, with paths as they are seen inside a new root.
     fn logs(&self, root: Option<&Path>) -> Vec<Log> {
         let log = |(index, file): (usize, &File)| {
-            let seen = (file.purpose == Use::Log).then(|| inside(root, &file.path)).flatten()?;
+            if file.purpose != Use::Log {
+                return None;
+            }
+            // Where a new root hides it, an empty path, which cannot be opened.
+            let seen = inside(root, &file.path).unwrap_or_default();
             Some(Log {
                 // A path that has been opened has no NUL in it.
                 path: CString::new(seen.as_os_str().as_bytes()).ok()?,
-                complaint: format!("{}: cannot reopen log file {}", program(), file.path.display()),
+                complaint: format!("{}: cannot reopen log file {}: ", program(), file.path.display()),
                 stdout: self.of[1] == index,
                 stderr: self.of[2] == index,
             })
@@ -172,8 +176,11 @@ fn open_safely(name: &str, path: &Path, flags: OFlag, identity: &Identity) -> Re
     };
     match retry(|| open(path, flags | OPEN_FLAGS | OFlag::O_NOFOLLOW, LOG_MODE)) {
         Err(Errno::ELOOP) => Err(refused("it is a symbolic link")),
-        Ok(fd) if is_hard_link(&fd).map_err(|errno| failed(name, path, errno))? => Err(refused("it has several names")),
-        opened => Ok(opened),
+        Ok(fd) => match retry(|| fstat(&fd)).map_err(|errno| failed(name, path, errno))?.st_nlink {
+            0 | 1 => Ok(Ok(fd)),
+            _ => Err(refused("it has several names")),
+        },
+        failed => Ok(failed),
     }
 }
 
@@ -216,12 +223,10 @@ pub(crate) extern "C" fn reopen(signal: c_int, info: *mut siginfo_t, context: *m
     let errno = Errno::last();
     for log in logs {
         if let Err(reason) = log.reopen() {
-            // The old file is still there to say it in. If even that fails there is nobody left to tell.
-            let mut line = [0; 1024];
-            let mut cursor = Cursor::new(&mut line[..]);
-            let _ = writeln!(cursor, "{}: {}; the old file stays in use", log.complaint, reason.desc());
-            let length = cursor.position() as usize;
-            let _ = nix::unistd::write(if log.stderr { sys::STDERR } else { sys::STDOUT }, &line[..length]);
+            let line = [&log.complaint, reason.desc(), "; the old file stays in use\n"];
+            let line = line.map(|part| IoSlice::new(part.as_bytes()));
+            // Where even the old file does not take it there is nobody left to tell.
+            let _ = writev(if log.stderr { sys::STDERR } else { sys::STDOUT }, &line);
         }
     }
     // A handler that was there before goes on as if it were alone.
@@ -231,7 +236,15 @@ pub(crate) extern "C" fn reopen(signal: c_int, info: *mut siginfo_t, context: *m
 
 impl Log {
     fn reopen(&self) -> nix::Result<()> {
-        let new = retry(|| open(self.path.as_c_str(), LOG_FLAGS | OFlag::O_CREAT, LOG_MODE))?;
+        let new = match retry(|| open(self.path.as_c_str(), LOG_FLAGS, LOG_MODE)) {
+            Err(Errno::ENOENT) => {
+                let new = retry(|| open(self.path.as_c_str(), LOG_FLAGS | OFlag::O_CREAT, LOG_MODE))?;
+                // Whatever the umask is.
+                retry(|| fchmod(&new, LOG_MODE))?;
+                new
+            }
+            opened => opened?,
+        };
         retry(|| fcntl(&new, FcntlArg::F_SETFL(OFlag::O_APPEND)))?;
         if self.stdout {
             retry(|| dup2_stdout(&new))?;

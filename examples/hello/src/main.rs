@@ -23,12 +23,15 @@ struct Hello {
 
 impl Hello {
     fn prepare() -> Result<Hello, String> {
+        let interval = interval()?;
         let path = env::args_os().nth(1).map_or(env::temp_dir().join("hello.txt"), PathBuf::from);
         let failed = |error: io::Error| format!("cannot open {}: {error}", path.display());
         let file = OpenOptions::new().append(true).create(true).open(&path).map_err(failed)?;
         // The daemon works in `/`; a relative path is meant from here.
         let path = std::path::absolute(&path).map_err(failed)?;
-        Ok(Hello { log: path.with_extension("log"), path, file, interval: interval()? })
+        let mut log = path.clone().into_os_string();
+        log.push(".log");
+        Ok(Hello { log: log.into(), path, file, interval })
     }
 }
 

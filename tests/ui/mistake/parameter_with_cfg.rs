@@ -1,4 +1,6 @@
 use daemon_runtime::{Ready, daemon};
 
 #[daemon]
-fn main(#[cfg(unix)] ready: Ready) {}
+fn main(#[cfg(unix)] ready: Ready) {
+    ready.notify();
+}

@@ -1,7 +1,7 @@
 use daemon_runtime::{Ready, daemon};
 
 #[daemon]
-fn main(ready: Ready, arguments: Vec<String>) {
+fn main(arguments: Vec<String>, ready: Ready) {
     println!("{arguments:?}");
     ready.notify();
 }

@@ -1,0 +1,83 @@
+//! A fixture whose `setup` opens things; the options come from the environment, as in `tests::fixture`.
+//!
+//! `DAEMON_SETUP` is words with spaces between them, done in turn: `close=5` (a descriptor that was inherited),
+//! `open=path`, `c_open=path` (as C opens: without close-on-exec), `read=path` and `listen=address`. With a `listen`
+//! the body answers each connection with its user id and what can be read from the file of `read`.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+
+use daemon_runtime::{Ready, daemon};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{close, geteuid};
+use tests::fixture::{self, begin, body, flag, keep_fds, list, number, text, time};
+
+#[derive(Default)]
+struct Prepared {
+    opened: Vec<OwnedFd>,
+    secret: Option<File>,
+    listener: Option<TcpListener>,
+}
+
+fn prepare() -> fixture::Result<Prepared> {
+    begin();
+    let mut prepared = Prepared::default();
+    for word in text("setup").unwrap_or_default().split_whitespace() {
+        let (verb, value) = word.split_once('=').ok_or("a word has a value")?;
+        match verb {
+            "close" => close(value.parse::<i32>()?)?,
+            "open" => prepared.opened.push(File::open(value)?.into()),
+            "c_open" => prepared.opened.push(open(value, OFlag::O_RDONLY, Mode::empty())?),
+            "read" => prepared.secret = Some(File::open(value)?),
+            "listen" => prepared.listener = Some(TcpListener::bind(value)?),
+            _ => return Err(format!("fixture: no such word: {word}").into()),
+        }
+    }
+    Ok(prepared)
+}
+
+impl Prepared {
+    fn answer(&mut self, mut to: impl Write) -> io::Result<()> {
+        let mut content = String::new();
+        if let Some(secret) = &mut self.secret {
+            secret.rewind()?;
+            secret.read_to_string(&mut content)?;
+        }
+        write!(to, "{} {content}", geteuid())
+    }
+}
+
+#[daemon(
+    setup = prepare()?,
+    umask = number("umask"),
+    chdir = text("chdir"),
+    ignore_sigchld = flag("ignore_sigchld"),
+    pid_file = text("pid_file"),
+    stdin = text("stdin"),
+    stdout = text("stdout"),
+    stderr = text("stderr"),
+    reopen_on_sighup = flag("reopen_on_sighup"),
+    user = text("user"),
+    group = text("group"),
+    chroot = text("chroot"),
+    no_new_privileges = flag("no_new_privileges"),
+    no_core_dumps = flag("no_core_dumps"),
+    keep_fds = keep_fds(),
+    keep_env = list("keep_env"),
+    foreground = flag("foreground").then_some(true),
+    start_timeout = time("start_timeout"),
+    trace = flag("trace"),
+)]
+fn main(mut prepared: Prepared, ready: Ready) -> fixture::Result {
+    let Some(listener) = prepared.listener.take() else {
+        return body(Some(ready));
+    };
+    ready.notify();
+    for connection in listener.incoming() {
+        prepared.answer(connection?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! The environment that the daemon, and every program that it starts, gets.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use tests::{Family, Launch, Proc, TAG, until};
+
+const PROGRAMS: [&str; 2] = [env!("CARGO_BIN_EXE_ready"), env!("CARGO_BIN_EXE_prepared")];
+const STILL: &str = env!("CARGO_BIN_EXE_still");
+
+const PLAIN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+type Variables = BTreeSet<OsString>;
+
+fn variables<S: AsRef<OsStr>>(of: impl IntoIterator<Item = S>) -> Variables {
+    of.into_iter().map(|variable| variable.as_ref().to_owned()).collect()
+}
+
+/// A launch with no variables but these, `NAME=value`, and the family's own.
+fn launch<'a>(family: &'a Family, program: &str, given: &[&str]) -> Launch<'a> {
+    let mut launch = family.launch(program);
+    launch.command().env_clear();
+    let split = |variable: &&str| variable.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    given
+        .iter()
+        .filter_map(split)
+        .fold(launch.env(TAG, family.folder()), |launch, (name, value)| launch.env(name, value))
+}
+
+/// What a program that the daemon becomes has in its environment, without the family's own and the options.
+fn passed_on(family: &Family, launch: Launch<'_>) -> Variables {
+    launch.args(["notify", &format!("exec={STILL}")]).run().assert_code(0).assert_stderr("");
+    environment_of_still(family)
+}
+
+fn environment_of_still(family: &Family) -> Variables {
+    let still = until("the program that the daemon becomes", || {
+        family.members().into_iter().filter_map(Proc::of).find(|proc| proc.name == "still")
+    });
+    let own = |variable: &Vec<u8>| variable.starts_with(TAG.as_bytes()) || variable.starts_with(b"DAEMON_");
+    let all = Proc::environ(still.pid).into_iter().filter(|variable| !variable.is_empty() && !own(variable));
+    all.map(OsString::from_vec).collect()
+}
+
+/// What describes the terminal and the login session.
+const TERMINAL: &[&str] = &[
+    "TERM=xterm",
+    "TERM_PROGRAM=tmux",
+    "TERM_PROGRAM_VERSION=3.4",
+    "COLORTERM=truecolor",
+    "COLUMNS=80",
+    "LINES=24",
+    "DISPLAY=:0",
+    "XAUTHORITY=/home/me/.Xauthority",
+    "WAYLAND_DISPLAY=wayland-0",
+    "SSH_CLIENT=192.0.2.1 1 22",
+    "SSH_CONNECTION=192.0.2.1 1 192.0.2.2 22",
+    "SSH_TTY=/dev/pts/3",
+    "SSH_AUTH_SOCK=/tmp/ssh/agent.1",
+    "SSH_AGENT_PID=1",
+    "TMUX=/tmp/tmux-0/default,1,0",
+    "TMUX_PANE=%0",
+    "STY=1.pts-0.host",
+    "WINDOW=0",
+    "WINDOWID=1",
+    "XDG_SESSION_ID=1",
+    "XDG_SESSION_TYPE=tty",
+    "XDG_SEAT=seat0",
+    "XDG_VTNR=1",
+    "GPG_TTY=/dev/pts/3",
+    "XDG_RUNTIME_DIR=/run/user/0",
+    "DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/0/bus",
+    "PWD=/home/me",
+    "OLDPWD=/",
+    "SHLVL=3",
+    "_=./program",
+];
+
+/// What configures programs, also by names that only look like the others.
+const PROGRAM: &[&str] = &[
+    "PATH=/opt/bin:/bin",
+    "HOME=/home/me",
+    "USER=me",
+    "LOGNAME=me",
+    "SHELL=/bin/zsh",
+    "LANG=de_DE.UTF-8",
+    "LC_ALL=C",
+    "TZ=Europe/Berlin",
+    "TMPDIR=/var/tmp",
+    "RUST_LOG=debug",
+    "RUST_BACKTRACE=1",
+    "HTTP_PROXY=http://proxy",
+    "DATABASE_URL=postgres:///app?a=b=c",
+    "EMPTY=",
+    "TERMINAL=x",
+    "TERMS=x",
+    "SSHD=x",
+    "STYLE=x",
+    "MY_PWD=x",
+    "PWDS=x",
+    "__=x",
+    "term=x",
+    "DISPLAYS=x",
+    "LINES_PER_PAGE=x",
+];
+
+#[test]
+fn the_terminal_goes_and_the_rest_stays() {
+    for program in PROGRAMS {
+        let family = Family::new();
+        let given: Vec<&str> = TERMINAL.iter().chain(PROGRAM).copied().collect();
+        assert_eq!(passed_on(&family, launch(&family, program, &given)), variables(PROGRAM));
+    }
+}
+
+#[test]
+fn no_variable_is_invented() {
+    for program in PROGRAMS {
+        let family = Family::new();
+        assert_eq!(passed_on(&family, launch(&family, program, &[])), Variables::new());
+    }
+}
+
+#[test]
+fn not_utf_8() {
+    let (name, value) = (OsStr::from_bytes(b"N\xffAME"), OsStr::from_bytes(b"\xfe=\xfd"));
+    let family = Family::new();
+    let launch = launch(&family, PROGRAMS[0], &[]).env(name, value).env("TERM", value);
+    assert_eq!(passed_on(&family, launch), variables([OsStr::from_bytes(b"N\xffAME=\xfe=\xfd")]));
+}
+
+#[test]
+fn keep_env() {
+    let given = ["RUST_LOG=debug", "TERM=xterm", "PATH=/opt/bin", "HOME=/home/me", "LANG=C", "SECRET=x", "RUST_LOGS=x"];
+    let plain_path = format!("PATH={PLAIN_PATH}");
+    let kept = |keep: &str, expected: &[&str]| {
+        for program in PROGRAMS {
+            let family = Family::new();
+            // Without the family's variable nobody would find the program to kill it.
+            let keep = format!("{TAG},{keep}");
+            let launch = launch(&family, program, &given).env("DAEMON_KEEP_ENV", keep);
+            assert_eq!(passed_on(&family, launch), variables(expected), "{program}");
+        }
+    };
+    kept("RUST_LOG", &["RUST_LOG=debug", &plain_path]);
+    kept("RUST_LOG,HOME,NOT_THERE", &["RUST_LOG=debug", "HOME=/home/me", &plain_path]);
+    kept("NOT_THERE", &[&plain_path]);
+    kept("PATH", &["PATH=/opt/bin"]);
+    // What is asked for by name is kept, whatever it describes.
+    kept("TERM,PATH", &["TERM=xterm", "PATH=/opt/bin"]);
+}
+
+/// In the foreground the environment is the supervisor's business.
+#[test]
+fn foreground() {
+    let given = ["TERM=xterm", "PWD=/home/me", "SHLVL=1", "RUST_LOG=debug"];
+    for keep in [None, Some("RUST_LOG")] {
+        let family = Family::new();
+        let launch = launch(&family, PROGRAMS[0], &given).env("DAEMON_FOREGROUND", "1");
+        let launch = keep.into_iter().fold(launch, |launch, keep| launch.env("DAEMON_KEEP_ENV", keep));
+        let _running = launch.args(["notify", &format!("exec={STILL}")]).start();
+        assert_eq!(environment_of_still(&family), variables(given));
+    }
+}
+
+/// Sockets that were passed to another process are none of the daemon's.
+#[test]
+fn sockets_of_somebody_else() {
+    for pid in ["1", "0", "-1", "", "x", "99999999999"] {
+        let family = Family::new();
+        let given = [&format!("LISTEN_PID={pid}"), "LISTEN_FDS=2", "LISTEN_FDNAMES=a:b", "LISTEN_PIDFDID=7", "LANG=C"];
+        let given: Vec<&str> = given.iter().map(|variable| &**variable).collect();
+        assert_eq!(passed_on(&family, launch(&family, PROGRAMS[0], &given)), variables(["LANG=C"]), "{pid:?}");
+    }
+}
+
+/// A name that no variable can have.
+#[test]
+fn wrong_names() {
+    for (keep, says) in [("A,,B", "empty name"), ("A=B", "'='")] {
+        let family = Family::new();
+        let end = launch(&family, PROGRAMS[0], &[]).env("DAEMON_KEEP_ENV", keep).run();
+        end.assert_code(64).assert_one_line().assert_says(&["keep_env", says]);
+        family.assert_gone();
+    }
+}

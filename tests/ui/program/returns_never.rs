@@ -1,0 +1,6 @@
+use daemon_runtime::daemon;
+
+#[daemon(foreground = true)]
+fn main() -> ! {
+    std::process::exit(0)
+}

@@ -1,0 +1,6 @@
+use daemon_runtime::daemon;
+
+#[daemon(foreground = true)]
+fn main() {
+    println!("here");
+}
