@@ -153,29 +153,31 @@ fn written_before_ready() {
 #[cfg(target_arch = "x86_64")]
 fn locked_and_still_stale() {
     use std::cell::RefCell;
-    use tests::tracer::{Role, trace};
+    use std::thread;
+    use tests::tracer::{Call, Role, trace};
 
     let family = Family::new();
     let pid_file = family.path("pid");
     fs::write(&pid_file, format!("{}\n", std::process::id())).expect("a stale file");
-    let late = RefCell::new(None);
-    let record = trace(
-        launch(&family, &pid_file).args(["notify", "mark"]),
-        |call| {
+    let start_late = || launch(&family, &pid_file).run();
+    let record = thread::scope(|scope| {
+        let late = RefCell::new(None);
+        let at_call = |call: &Call| {
             if late.borrow().is_none() && call.role == Role::Launcher && call.name() == "ftruncate" {
-                let mut start = launch(&family, &pid_file).start();
+                // By a thread, as the tracer waits for all children of its own.
+                let start = scope.spawn(start_late);
                 // A start that takes the content for true needs some milliseconds for that.
-                within(Duration::from_millis(300), || start.has_ended().then_some(()));
+                within(Duration::from_millis(300), || start.is_finished().then_some(()));
                 late.replace(Some(start));
             }
             None
-        },
-        |record| {
+        };
+        trace(launch(&family, &pid_file).args(["notify", "mark"]), at_call, |record| {
             let held = format!("held by process {};", record.pids[&Role::Daemon]);
-            let late = late.take().expect("the winner truncates");
-            late.end().assert_code(69).assert_one_line().assert_says(&[&held]);
-        },
-    );
+            let late = late.take().expect("the winner truncates").join().expect("no panic");
+            late.assert_code(69).assert_one_line().assert_says(&[&held]);
+        })
+    });
     assert!(record.body, "{record:#?}");
 }
 
@@ -574,6 +576,27 @@ fn belongs_to_the_user() {
             send(Signal::SIGTERM, daemon.pid);
             family.assert_gone();
             // Where only root may remove it, the user empties it.
+            assert_eq!(fs::read_to_string(&pid_file).ok().as_deref(), left);
+        }
+    }
+}
+
+/// Inside a new root it has another name, and outside of it none that the daemon could remove.
+#[test]
+#[ignore = "needs root"]
+fn in_a_new_root() {
+    for (path, left) in [("root/run/pid", None), ("pid", Some(""))] {
+        let family = Family::new();
+        let pid_file = family.path(path);
+        fs::create_dir_all(family.path("root/run")).expect("a folder");
+        // The second start finds what the first one has left.
+        for _ in 0..2 {
+            let launch = launch(&family, &pid_file).env("DAEMON_CHROOT", family.path("root"));
+            launch.args(["notify", "pause"]).run().assert_code(0).assert_stderr("");
+            let daemon = daemon_of(&pid_file);
+            assert_eq!(daemon.root, family.path("root"));
+            send(Signal::SIGTERM, daemon.pid);
+            family.assert_gone();
             assert_eq!(fs::read_to_string(&pid_file).ok().as_deref(), left);
         }
     }

@@ -1,0 +1,345 @@
+//! A daemon as another process sees and controls it, by its pid file.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use daemon_runtime::{Error, Instance};
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use tests::{DEADLINE, Family, Launch, Proc, until};
+
+const READY: &str = env!("CARGO_BIN_EXE_ready");
+const CONTROL: &str = env!("CARGO_BIN_EXE_control");
+
+fn launch<'a>(family: &'a Family, pid_file: &Path) -> Launch<'a> {
+    family.launch(READY).env("DAEMON_PID_FILE", pid_file)
+}
+
+/// Starts a daemon that stays, with these words before that. Its pid.
+#[track_caller]
+fn start(family: &Family, pid_file: &Path, words: &[&str]) -> i32 {
+    launch(family, pid_file).args(["notify"]).args(words).arg("pause").run().assert_code(0);
+    fs::read_to_string(pid_file).expect("the pid file").trim().parse().expect("a pid")
+}
+
+#[track_caller]
+fn assert_pid(daemon: &Instance, pid: i32) {
+    assert_eq!(daemon.pid().expect("it can be seen"), Some(pid as u32));
+    assert!(!daemon.is_stale().expect("it can be seen"));
+}
+
+/// Fails unless it is this error, in words that name the file.
+#[track_caller]
+fn assert_error<T: std::fmt::Debug>(result: Result<T, Error>, code: u8, says: &str) {
+    let error = result.expect_err("this cannot be done");
+    assert_eq!(error.exit_code(), code, "{error}");
+    assert!(error.to_string().contains(says), "{says:?} is not said: {error}");
+}
+
+/// Each way to control a daemon that does not run.
+#[track_caller]
+fn assert_absent(daemon: &Instance, why: &str) {
+    assert_eq!(daemon.pid().expect("it can be seen"), None);
+    assert_error(daemon.stop(DEADLINE), 69, why);
+    assert_error(daemon.stop_or_kill(DEADLINE), 69, why);
+    assert_error(daemon.reload(), 69, why);
+    assert_error(daemon.signal(10), 69, why);
+}
+
+#[test]
+fn runs_and_is_stopped() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let daemon = Instance::at(&pid_file);
+    for timeout in [DEADLINE, Duration::MAX] {
+        assert_absent(&daemon, "there is no such file");
+        assert!(!daemon.is_stale().expect("it can be seen"));
+        let pid = start(&family, &pid_file, &[]);
+        assert_pid(&daemon, pid);
+        daemon.stop(timeout).expect("it can be stopped");
+        // Now, and not soon: the next start finds the place free.
+        assert!(!Proc::lives(pid));
+        assert!(!pid_file.exists());
+    }
+}
+
+#[test]
+fn seen_before_it_is_ready() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let running = launch(&family, &pid_file).args(["touch=early", "pause"]).start();
+    let pid = family.at("early").pid;
+    let daemon = Instance::at(&pid_file);
+    assert_pid(&daemon, pid);
+    daemon.stop(DEADLINE).expect("it can be stopped");
+    running.end().assert_code(128 + 15);
+    family.assert_nothing_left(&pid_file);
+}
+
+/// `stop` returns when the daemon has ended, and not when it has been told to.
+#[test]
+fn stopped_gracefully() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let launch = family.launch(env!("CARGO_BIN_EXE_graceful")).env("DAEMON_HOOK", "after");
+    launch.env("DAEMON_PID_FILE", &pid_file).run().assert_code(0);
+    family.daemon();
+    let daemon = Instance::at(&pid_file);
+    thread::scope(|scope| {
+        let stopped = scope.spawn(|| daemon.stop(DEADLINE));
+        let pid = family.at("stopping").pid;
+        assert_pid(&daemon, pid);
+        assert!(!stopped.is_finished());
+        fs::write(family.path("go"), "").expect("a mark");
+        stopped.join().expect("no panic").expect("it can be stopped");
+    });
+    assert!(family.path("finished").is_symlink());
+    assert!(!pid_file.exists());
+}
+
+#[test]
+fn deaf_to_sigterm() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let daemon = Instance::at(&pid_file);
+    let pid = start(&family, &pid_file, &["ignore=15"]);
+    let (limit, started) = (Duration::from_millis(300), Instant::now());
+    assert_error(daemon.stop(limit), 75, &format!("cannot stop process {pid}: it still runs 300ms after SIGTERM"));
+    assert!(started.elapsed() >= limit);
+    assert_error(daemon.stop(Duration::ZERO), 75, "still runs");
+    assert_pid(&daemon, pid);
+    daemon.stop_or_kill(limit).expect("it can be killed");
+    assert!(!Proc::lives(pid));
+    // It had no time to remove it.
+    assert_absent(&daemon, "no process holds it");
+    assert!(daemon.is_stale().expect("it can be seen"));
+    let next = start(&family, &pid_file, &[]);
+    assert_pid(&daemon, next);
+    daemon.stop_or_kill(DEADLINE).expect("it can be stopped");
+    assert!(!pid_file.exists(), "it had the time");
+}
+
+#[test]
+fn signals() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let daemon = Instance::at(&pid_file);
+    // An ordinary one, and one without a name.
+    for signal in [10, 34] {
+        let pid = start(&family, &pid_file, &[]);
+        for wrong in [-1, 999] {
+            assert_error(daemon.signal(wrong), 71, &format!("send signal {wrong}"));
+        }
+        daemon.signal(signal).expect("it can be signalled");
+        until("the daemon's end", || (!Proc::lives(pid)).then_some(()));
+    }
+}
+
+#[test]
+fn reloaded() {
+    let family = Family::new();
+    let [log, pid_file] = ["log", "pid"].map(|name| family.path(name));
+    let launch = launch(&family, &pid_file).env("DAEMON_STDERR", &log).env("DAEMON_REOPEN_ON_SIGHUP", "");
+    launch.run().assert_code(0);
+    fs::rename(&log, family.path("log.1")).expect("the log can be moved");
+    Instance::at(&pid_file).reload().expect("it can be signalled");
+    until("the new log", || log.exists().then_some(()));
+}
+
+/// The end of a daemon is its end, and not that it has been waited for.
+#[test]
+fn a_zombie_is_dead() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let running = launch(&family, &pid_file).env("DAEMON_FOREGROUND", "").start();
+    assert_eq!(family.daemon().pid, running.pid());
+    let daemon = Instance::at(&pid_file);
+    assert_pid(&daemon, running.pid());
+    daemon.stop(DEADLINE).expect("it can be stopped");
+    assert_absent(&daemon, "there is no such file");
+    running.end().assert_signal(Signal::SIGTERM);
+}
+
+/// The pid in a file that nobody has locked proves nothing, and nobody is signalled.
+#[test]
+fn stale() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let daemon = Instance::at(&pid_file);
+    let stranger = family.launch("sleep").arg("1000").start();
+    let zeros = "\0".repeat(1 << 20);
+    for content in ["", "garbage", "1\n", &format!("{}\n", stranger.pid()), &zeros] {
+        fs::write(&pid_file, content).expect("a stale file");
+        assert_absent(&daemon, "no process holds it");
+        assert!(daemon.is_stale().expect("it can be seen"));
+        assert_eq!(fs::read_to_string(&pid_file).expect("the file"), content);
+    }
+    assert!(Proc::lives(stranger.pid()));
+}
+
+/// Somebody has the lock who is no daemon: not a signal is sent, and a start does not take the pid for true either.
+#[test]
+fn locked_by_a_stranger() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let stranger = family.launch("sleep").arg("1000").start();
+    fs::write(&pid_file, format!("{}\n", stranger.pid())).expect("a pid file");
+    let lock = Flock::lock(File::open(&pid_file).expect("the file"), FlockArg::LockExclusiveNonblock);
+    let lock = lock.map_err(|(_, errno)| errno).expect("nobody else has the lock");
+    thread::scope(|scope| {
+        let late = scope.spawn(|| launch(&family, &pid_file).run());
+        let stopped = scope.spawn(|| Instance::at(&pid_file).stop(DEADLINE));
+        assert_error(Instance::at(&pid_file).pid(), 69, "it is locked, but holds no pid");
+        assert_error(stopped.join().expect("no panic"), 69, "it is locked, but holds no pid");
+        late.join().expect("no panic").assert_code(69).assert_says(&["held by a process that has not written its pid"]);
+    });
+    assert!(Proc::lives(stranger.pid()));
+    drop(lock);
+    start(&family, &pid_file, &[]);
+}
+
+/// Those who look do not get into the way of those who start, nor of each other.
+#[test]
+fn looked_at_while_it_starts() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let daemon = Instance::at(&pid_file);
+    let done = AtomicBool::new(false);
+    let stranger = std::process::id();
+    thread::scope(|scope| {
+        let look = || {
+            while !done.load(Ordering::Relaxed) {
+                let seen = daemon.pid().expect("it can be seen");
+                assert_ne!(seen, Some(stranger), "the pid of a stale file");
+            }
+        };
+        (0..3).for_each(|_| drop(scope.spawn(look)));
+        // Not a panic in here, which would leave the threads running.
+        let ends: Vec<_> = (0..30)
+            .map(|_| {
+                fs::write(&pid_file, format!("{stranger}\n")).expect("a stale file");
+                let end = launch(&family, &pid_file).args(["notify", "pause"]).run();
+                let stopped = daemon.stop(DEADLINE);
+                (end, stopped)
+            })
+            .collect();
+        done.store(true, Ordering::Relaxed);
+        for (end, stopped) in ends {
+            end.assert_code(0).assert_stderr("");
+            stopped.expect("it can be stopped");
+        }
+    });
+}
+
+/// What is no pid file is an error, and nothing is waited for.
+#[test]
+fn not_a_pid_file() {
+    let family = Family::new();
+    fs::write(family.path("file"), "").expect("a file");
+    symlink("file", family.path("link")).expect("a link");
+    mkfifo(&family.path("fifo"), Mode::from_bits_truncate(0o600)).expect("a fifo");
+    for (name, why) in [
+        ("link", "symbolic link"),
+        ("fifo", "not a regular file"),
+        (".", "not a regular file"),
+        ("file/pid", "Not a directory"),
+    ] {
+        let daemon = Instance::at(family.path(name));
+        let named =
+            |error: Error| assert!(error.to_string().contains(why) && error.to_string().contains(name), "{error}");
+        named(daemon.pid().expect_err(name));
+        named(daemon.is_stale().expect_err(name));
+        named(daemon.stop(DEADLINE).expect_err(name));
+    }
+}
+
+// Other users.
+
+/// The control program for a user who may not be allowed to look into the folder where it was built.
+fn for_everyone(family: &Family) -> PathBuf {
+    let program = family.path("control");
+    fs::copy(CONTROL, &program).expect("a copy of the fixture");
+    fs::set_permissions(family.folder(), Permissions::from_mode(0o755)).expect("a folder for everyone");
+    program
+}
+
+#[test]
+#[ignore = "needs root"]
+fn controlled_by_another_user() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let program = for_everyone(&family);
+    let control = |word: &str| {
+        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        family.launch("setpriv").args(nobody).arg(&program).arg(&pid_file).arg(word).run()
+    };
+    let pid = start(&family, &pid_file, &[]);
+    assert_eq!(control("pid").assert_code(0).stdout, format!("Some({pid})\n"));
+    control("stop").assert_code(77).assert_says(&[&format!("process {pid}"), "Operation not permitted"]);
+    assert_pid(&Instance::at(&pid_file), pid);
+    fs::set_permissions(family.folder(), Permissions::from_mode(0o700)).expect("a closed folder");
+    // The program has to be outside of it.
+    let elsewhere = Family::new();
+    let program = for_everyone(&elsewhere);
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    let end = elsewhere.launch("setpriv").args(nobody).arg(&program).arg(&pid_file).arg("pid").run();
+    end.assert_code(77).assert_says(&["Permission denied", pid_file.to_str().expect("a path")]);
+}
+
+/// Root's word must not be the tool of whoever may write the file.
+#[test]
+#[ignore = "needs root"]
+fn a_pid_that_its_owner_has_forged() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    chown(family.folder(), Some(65534), None).expect("chown");
+    launch(&family, &pid_file).env("DAEMON_USER", "nobody").run().assert_code(0);
+    let (pid, daemon) = (family.daemon().pid, Instance::at(&pid_file));
+    assert_pid(&daemon, pid);
+    let victim = family.launch("sleep").arg("1000").start();
+    // The same file, still locked.
+    fs::write(&pid_file, format!("{}\n", victim.pid())).expect("the file can be written");
+    assert_error(
+        daemon.stop(DEADLINE),
+        77,
+        &format!("it belongs to user 65534, and process {} does not", victim.pid()),
+    );
+    assert!(Proc::lives(victim.pid()));
+}
+
+/// The launcher has made the file for a user that the daemon has not become yet.
+#[test]
+#[ignore = "needs root"]
+#[cfg(target_arch = "x86_64")]
+fn seen_before_it_drops_privileges() {
+    use std::cell::RefCell;
+    use tests::tracer::{Call, Role, trace};
+    use tests::within;
+
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let look = || Instance::at(&pid_file).pid();
+    let record = thread::scope(|scope| {
+        let looked = RefCell::new(None);
+        let at_call = |call: &Call| {
+            if looked.borrow().is_none() && call.role == Role::Daemon && call.name() == "setresuid" {
+                let look = scope.spawn(look);
+                within(Duration::from_millis(300), || look.is_finished().then_some(()));
+                looked.replace(Some(look));
+            }
+            None
+        };
+        let launch = launch(&family, &pid_file).env("DAEMON_USER", "nobody").args(["notify", "mark"]);
+        trace(launch, at_call, |record| {
+            let seen = looked.take().expect("it drops privileges").join().expect("no panic");
+            assert_eq!(seen.expect("it can be seen"), Some(record.pids[&Role::Daemon] as u32));
+        })
+    });
+    assert!(record.body, "{record:#?}");
+}
