@@ -55,7 +55,7 @@ fn until_dead(pid: i32) {
 
 #[track_caller]
 fn assert_refused(end: &End, pid_file: &Path, why: &str) {
-    let (path, name) = (pid_file.display(), Path::new(READY).file_name().expect("a name").display());
+    let (path, name) = (pid_file.display(), Path::new(READY).file_name().expect("a name").to_string_lossy());
     end.assert_code(73).assert_one_line().assert_says(&[why]);
     assert!(end.stderr.starts_with(&format!("{name}: cannot lock pid file {path}: ")), "{end:#?}");
 }
