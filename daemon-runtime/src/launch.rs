@@ -44,7 +44,7 @@ pub(crate) struct Launcher {
 ///
 /// The launcher stays behind, waits until the daemon is ready, and exits as the start ends.
 pub(crate) fn detach(limit: Duration, pid_file: Option<&PidFile>, trace: Trace) -> Result<Launcher> {
-    let (near, far) = pair().map_err(|errno| failed("make a socket", errno))?;
+    let (near, far) = sys::socket_pair().map_err(|errno| failed("make a socket", errno))?;
     let (started, launcher) = (Instant::now(), getpid());
     trace.header();
     trace.row("program started");
@@ -139,7 +139,8 @@ impl Start<'_> {
                 ready |= self.read_message()?;
             }
             self.look_for_the_dead()?;
-            if ready && self.leader_gone {
+            // With the pid still unread, the daemon would find the socket reset instead of `go`.
+            if ready && self.leader_gone && self.daemon.is_some() {
                 self.go()?;
                 // A daemon that died since it was ready is none. If it dies from now on, it does so as a daemon.
                 self.look_for_the_dead()?;
@@ -168,24 +169,18 @@ impl Start<'_> {
         }
     }
 
-    /// Reads the daemon's pid, then whether it is ready.
+    /// Reads the daemon's pid, or that it is ready. The two come from two processes, in either order.
     fn read_message(&mut self) -> Result<bool> {
         let Some(channel) = &mut self.channel else { return Ok(false) };
         let mut message = [0; size_of::<libc::pid_t>()];
-        let length = if self.daemon.is_none() { message.len() } else { 1 };
-        match channel.read_exact(&mut message[..length]) {
-            Ok(()) if self.daemon.is_none() => {
-                self.daemon = Some(Pid::from_raw(libc::pid_t::from_ne_bytes(message)));
-                Ok(false)
-            }
-            Ok(()) => Ok(message[0] == READY),
+        match retry(|| channel.read(&mut message).map_err(|error| errno_of(&error))) {
+            Ok(1) => return Ok(message[0] == READY),
             // Its death will be seen next; or it has started another program in its place, which cannot get ready.
-            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
-                self.channel = None;
-                Ok(false)
-            }
-            Err(error) => Err(failed("listen to the daemon", errno_of(&error))),
+            Ok(0) | Err(Errno::ECONNRESET) => self.channel = None,
+            Ok(_) => self.daemon = Some(Pid::from_raw(libc::pid_t::from_ne_bytes(message))),
+            Err(errno) => return Err(failed("listen to the daemon", errno)),
         }
+        Ok(false)
     }
 
     fn read_signals(&mut self) -> std::result::Result<(), Ending> {
@@ -457,10 +452,6 @@ impl Launcher {
 fn gone() -> Error {
     let why = "the launcher has gone";
     Error::new(Step::Launch, code::TEMPORARY, "start the daemon", why).advise("start it again")
-}
-
-fn pair() -> nix::Result<(UnixStream, UnixStream)> {
-    retry(|| UnixStream::pair().map_err(|error| errno_of(&error)))
 }
 
 pub(crate) fn errno_of(error: &io::Error) -> Errno {
