@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -252,6 +252,14 @@ fn sockets() -> (TcpListener, UnixDatagram) {
     (TcpListener::bind("127.0.0.1:0").expect("a free port"), UnixDatagram::unbound().expect("a socket"))
 }
 
+/// Whether the first socket is served: by a daemon that has left its start behind.
+#[track_caller]
+fn served(address: SocketAddr) {
+    let mut answer = String::new();
+    TcpStream::connect(address).expect("a server").read_to_string(&mut answer).expect("an answer");
+    assert_eq!(answer, "served");
+}
+
 fn inode(socket: impl AsFd) -> u64 {
     fstat(socket).expect("an open socket").st_ino
 }
@@ -269,13 +277,11 @@ fn passed_sockets() {
         end.assert_code(0).assert_stderr("");
         let [first, second] = expected;
         assert_eq!(end.stdout, format!("sd-notify: 3 {first}\nsd-notify: 4 {second}\nlistenfd: 2\n"));
+        served(address);
         let daemon = family.only();
         let others = inodes.map(|inode| format!("socket:[{inode}]").into()).to_vec();
         Expected { others, ..Expected::default() }.assert(&daemon);
         assert_eq!(daemon.fds.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
-        let mut answer = String::new();
-        TcpStream::connect(address).expect("a server").read_to_string(&mut answer).expect("an answer");
-        assert_eq!(answer, "served");
     }
 }
 
@@ -285,6 +291,7 @@ fn passed_sockets() {
 fn passed_sockets_for_another_user() {
     let family = Family::new();
     let (listener, control) = sockets();
+    let address = listener.local_addr().expect("an address");
     let kept = file(&family, "kept");
     let launch = passed_to(&family, PASSED, OWN, Some("web:control"), vec![listener.into(), control.into()]);
     let launch = launch
@@ -297,6 +304,7 @@ fn passed_sockets_for_another_user() {
     let end = launch.run();
     end.assert_code(0).assert_stderr("");
     assert_eq!(end.stdout, "sd-notify: 3 web\nsd-notify: 4 control\nlistenfd: 2\n");
+    served(address);
     let daemon = family.only();
     assert_eq!(daemon.fds.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 7]);
     assert_eq!(daemon.fds[&7], kept);
