@@ -267,7 +267,7 @@ fn not_a_regular_file() {
         ("loop", "symbolic link"),
         ("folder", "directory"),
         ("fifo", "not a regular file"),
-        ("socket", "No such device or address"),
+        ("socket", "not a regular file"),
         ("missing/pid", "No such file or directory"),
         ("file/pid", "Not a directory"),
         ("folder/..", "directory"),
