@@ -122,11 +122,18 @@ impl Daemon {
         /// removed when main returns, panics or exits, and on a SIGTERM, SIGINT, SIGHUP or SIGQUIT that nobody
         /// handles; where the daemon's user may not remove files from the directory, it is emptied. What an earlier
         /// daemon has left never blocks a start. See [`Instance`](crate::Instance) for the other side.
+        ///
+        /// A program that ends by `_exit`, or sets a signal back to its default and raises it, leaves the file behind.
+        /// With `user` the file is that user's, and start-stop-daemon(8) then wants `--user` or `--exec` beside
+        /// `--pidfile`. Symbolic links are refused, and so are files with several names.
         pid_file: PathBuf;
         /// What standard input reads from. Default: `/dev/null`.
         stdin: PathBuf;
         /// A log file for standard output, from the moment that the daemon is ready; appended to, and created with
         /// mode 0640 for the daemon's user. Default: `/dev/null`.
+        ///
+        /// With `user` or `group` a symbolic link is refused, and so is a file with several names: root does not open
+        /// by a name that the user may have set as a trap.
         stdout: PathBuf;
         /// The same for standard error. The same file as [`stdout`](Self::stdout) is opened once, so that lines do not
         /// overwrite each other. Default: `/dev/null`.

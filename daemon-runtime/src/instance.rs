@@ -127,15 +127,17 @@ impl Instance {
             let Some(before) = self.holder()? else { return Ok(None) };
             match before.map(|pid| (pid, sys::pidfd_open(pid))) {
                 // Between the two looks it was the daemon's pid, and so it was when the descriptor was made.
-                Some((pid, Ok(pidfd))) if self.holder()? == Some(before) => {
-                    self.check_owner(pid)?;
-                    return Ok(Some((pid, pidfd)));
-                }
+                Some((pid, Ok(pidfd))) if self.holder()? == Some(before) => match self.check_owner(pid) {
+                    // A daemon gives away the file shortly before it becomes that user.
+                    Err(_) if started.elapsed() < PATIENCE => {}
+                    trusted => return trusted.map(|()| Some((pid, pidfd))),
+                },
                 Some((_, Err(errno))) if errno != Errno::ESRCH => return Err(failed(errno)),
                 // It has ended in between, or has not written its pid yet.
-                _ if started.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(2)),
+                _ if started.elapsed() < PATIENCE => {}
                 _ => return Err(self.absent("it is locked, but holds no pid of a process")),
             }
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
 

@@ -224,10 +224,10 @@ impl Start<'_> {
     }
 
     fn go(&mut self) -> Result<()> {
-        match &mut self.channel {
-            Some(channel) => channel.write_all(&[GO]).map_err(|error| failed("let the daemon go", errno_of(&error))),
-            None => Ok(()),
-        }
+        // A daemon that has closed its end does not wait for this.
+        let closed = || Err(ErrorKind::BrokenPipe.into());
+        let said = self.channel.as_mut().map_or_else(closed, |channel| channel.write_all(&[GO]));
+        said.map_err(|error| failed("let the daemon go", errno_of(&error)))
     }
 
     /// Leaves nothing behind, says why, and ends as the start has ended.
@@ -284,7 +284,15 @@ impl Start<'_> {
             }
             let _ = killpg(self.leader, signal);
             let deadline = Instant::now() + patience;
-            while !self.reap() {
+            loop {
+                let leader_was_gone = self.leader_gone;
+                if self.reap() {
+                    return;
+                }
+                if self.leader_gone && !leader_was_gone {
+                    // The daemon may have been forked after the signal had gone to the leader.
+                    let _ = killpg(self.leader, signal);
+                }
                 // Not to the daemon, which may be saying that it is ready. Nor must its channel be closed: it would take
                 // that for the launcher's death, and not end in its own way.
                 match self.wait(Some(deadline), None) {

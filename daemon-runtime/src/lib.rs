@@ -160,7 +160,8 @@
 //! * Processes that main's body starts before it is ready, and that leave the daemon's process group, are not taken
 //!   down with a failed start.
 //! * SIGIO is in use until the daemon is ready, and then back to its default.
-//! * SIGKILL leaves the pid file where it is. It is unlocked, so it blocks no start.
+//! * SIGKILL of a running daemon leaves the pid file where it is; so does SIGKILL of a launcher, as an empty file, in the
+//!   moment between its creation and the fork. It is unlocked, so it blocks no start.
 //!
 //! # Guides
 //!

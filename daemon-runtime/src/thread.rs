@@ -194,8 +194,9 @@ pub fn join_all() -> bool {
         state = match left {
             None => ENDED.wait(state).unwrap_or_else(PoisonError::into_inner),
             Some(Duration::ZERO) => {
+                let limit = state.limit.unwrap_or_default();
                 let names: Vec<&str> = state.running.iter().map(|thread| thread.name().unwrap_or("unnamed")).collect();
-                let line = format!("after {:?} these threads still run: {}", started.elapsed(), names.join(", "));
+                let line = format!("after {limit:?} these threads still run: {}", names.join(", "));
                 crate::error::report(&line, io::stderr());
                 break;
             }

@@ -4,6 +4,7 @@
 //! by a variable in its environment, so that nothing can hide by leaving its parent, its session or its group, and all
 //! of it is killed when the test ends, however it ends.
 
+pub mod accounts;
 mod expected;
 mod family;
 pub mod fixture;

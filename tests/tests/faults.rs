@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -53,6 +54,9 @@ const READY: Scene = Scene {
 
 const BY_HAND: Scene =
     Scene { name: "by hand", program: env!("CARGO_BIN_EXE_by_hand"), arguments: &["notify", "mark", "pause"], ..PLAIN };
+
+/// No fault makes a start wait for the end of a time limit: for `start_timeout`, here 6 s, or for the 5 s after SIGTERM.
+const SLOW: Duration = Duration::from_secs(4);
 
 /// Options whose value is a file of the family.
 const FILES: [&str; 4] = ["stdin", "stdout", "stderr", "pid_file"];
@@ -151,7 +155,9 @@ impl Scene {
             let here = call.role == job.role && call.nth == job.nth;
             here.then(|| job.fault(call)).flatten()
         };
+        let started = Instant::now();
         let record = trace(self.launch(&family), fault, |record| wrong = self.wrong(&family, record));
+        let took = started.elapsed();
         let Some(hit) = &record.hit else {
             return Ok(None);
         };
@@ -161,6 +167,9 @@ impl Scene {
         };
         if !record.hung.is_empty() {
             return report(&format!("hangs: {:?}", record.hung));
+        }
+        if took > SLOW {
+            return report(&format!("takes {took:?}"));
         }
         if !wrong.is_empty() {
             return report(&wrong.join("; "));

@@ -41,7 +41,7 @@ fn from_the_start_to_sigterm() {
     assert_eq!(daemon.pid, family.only().pid);
     assert_eq!((daemon.cwd.to_str(), daemon.umask, daemon.tty), (Some("/"), 0, 0));
     let null = || "/dev/null".into();
-    let expected = Expected { streams: [null(), null(), family.path("out.log")], ..Expected::default() };
+    let expected = Expected { streams: [null(), null(), family.path("out.txt.log")], ..Expected::default() };
     let streams: Vec<_> = daemon.fds.values().take(3).cloned().collect();
     assert_eq!(streams, expected.streams);
 
@@ -100,6 +100,6 @@ fn a_write_error() {
     let file = family.path("full.txt");
     std::os::unix::fs::symlink("/dev/full", &file).expect("a link");
     family.launch(HELLO).arg(&file).env("HELLO_INTERVAL", "0.02").run().assert_code(0);
-    let log = lines(&family.path("full.log"), 1);
+    let log = lines(&family.path("full.txt.log"), 1);
     assert!(log.contains("cannot write to") && log.contains("No space left on device"), "{log}");
 }

@@ -1,0 +1,108 @@
+//! A system call of the change of user fails, is interrupted, or only claims to have done what it should: no daemon runs
+//! with more rights than were asked for, nor with others.
+#![cfg(target_arch = "x86_64")]
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use nix::errno::Errno;
+use nix::libc::{SYS_capset, SYS_setgroups, SYS_setresgid, SYS_setresuid};
+use tests::accounts::{Who, family, launch, with};
+use tests::tracer::{Call, Fault, Record, Role, trace};
+use tests::{Family, Launch, Proc};
+
+const READY: &str = env!("CARGO_BIN_EXE_ready");
+
+/// Much to lose.
+const BEFORE: &[&str] =
+    &["setpriv", "--groups", "0,4,4102", "--inh-caps", "+chown,+kill", "--securebits", "+no_setuid_fixup"];
+
+/// What a program is told that must believe it: "done".
+const CLAIMS: [i64; 4] = [SYS_setgroups, SYS_setresgid, SYS_setresuid, SYS_capset];
+
+fn program(family: &Family) -> Launch<'_> {
+    let launch = with(launch(family, BEFORE, READY), &[("user", "alice"), ("start_timeout", "6000")]);
+    let launch = with(launch, &[("no_new_privileges", ""), ("no_core_dumps", "")]);
+    launch.env("DAEMON_PID_FILE", family.path("pid")).args(["notify", "mark", "pause"])
+}
+
+fn wrong(record: &Record) -> Vec<String> {
+    let Some(daemon) = Proc::of(record.pids[&Role::Daemon]) else {
+        return vec!["the daemon is dead".into()];
+    };
+    let mut wrong = Who::alice().differences(&daemon);
+    if !daemon.no_new_privileges {
+        wrong.push("it may get new privileges".into());
+    }
+    wrong
+}
+
+#[derive(Clone, Debug)]
+struct Job {
+    role: Role,
+    nth: usize,
+    number: i64,
+    fault: Fault,
+}
+
+impl Job {
+    fn all(call: &Call) -> Vec<Job> {
+        let faults =
+            [call.failure(), call.interruption(), Some(Fault::Fail(Errno::EINTR)), Some(Fault::Fail(Errno::EPERM))];
+        let claim = CLAIMS.contains(&call.number).then_some(Fault::Return(0));
+        // What cannot fail needs no test.
+        let faults = faults.into_iter().flatten().filter(|_| call.failure().is_some()).chain(claim);
+        faults.map(|fault| Job { role: call.role, nth: call.nth, number: call.number, fault }).collect()
+    }
+
+    /// What went wrong, if something did.
+    fn run(&self) -> Option<String> {
+        let family = family();
+        let mut state = Vec::new();
+        let is_here = |call: &Call| (call.role, call.nth, call.number) == (self.role, self.nth, self.number);
+        let record =
+            trace(program(&family), |call| is_here(call).then_some(self.fault), |record| state = wrong(record));
+        let hit = record.hit.as_ref()?;
+        let code = record.code();
+        let what = match (record.body, code) {
+            _ if !record.hung.is_empty() => format!("hangs: {:?}", record.hung),
+            (true, Some(0)) if state.is_empty() => return None,
+            (true, _) => format!("runs, with code {code:?}: {}", state.join(", ")),
+            (false, Some(0) | None) => format!("no daemon, and code {code:?}"),
+            (false, _) if family.path("pid").exists() => "the pid file is left".into(),
+            (false, _) if record.stderr.lines().count() != 1 => "not one line".into(),
+            (false, _) => return None,
+        };
+        Some(format!("{hit} {:?}: {what}\n    stderr: {}", self.fault, record.stderr))
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
+fn no_half_dropped_rights() {
+    let clean = {
+        let family = family();
+        let mut state = Vec::new();
+        let record = trace(program(&family), |_| None, |record| state = wrong(record));
+        assert!(record.body && state.is_empty(), "{state:?}, {record:#?}");
+        record
+    };
+    for number in CLAIMS {
+        assert!(clean.of(Role::Daemon).any(|call| call.number == number && call.result == Some(0)), "{number}");
+    }
+    let jobs: Vec<Job> = clean.calls.iter().filter(|call| call.role != Role::Other).flat_map(Job::all).collect();
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let workers = thread::available_parallelism().map_or(2, usize::from) + 1;
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    failures.lock().expect("no panic").extend(job.run());
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("no panic");
+    assert!(failures.is_empty(), "{} of {} launches:\n{}", failures.len(), jobs.len(), failures.join("\n"));
+}
