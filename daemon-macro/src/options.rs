@@ -61,7 +61,7 @@ pub(crate) mod rule {
     pub(crate) const EMPTY:        &str = "must not be empty";
     pub(crate) const NUL:          &str = "must not contain a NUL byte";
     pub(crate) const ABSOLUTE:     &str = "must be an absolute path, starting with '/'";
-    pub(crate) const ID:           &str = "must be less than 4294967295, which stands for no id";
+    pub(crate) const ID:           &str = "must be less than 4294967295, which means no id";
     pub(crate) const FD_STANDARD:  &str = "must not list 0, 1 or 2, which are stdin, stdout and stderr";
     pub(crate) const FD_NEGATIVE:  &str = "must not list a negative number";
     pub(crate) const FD_TWICE:     &str = "must not list a number twice";
