@@ -9,7 +9,8 @@ use syn::{Error, LitStr, Result, Token, token};
 
 /// Attributes that the compiler or its tools read where they stand. Any other may be a macro that rewrites the function.
 const INERT: &str = "allow cfg clippy cold coverage deny deprecated diagnostic doc expect export_name forbid inline \
-                     link_section miri must_use no_mangle optimize rust_analyzer rustfmt track_caller unsafe used warn";
+                     instruction_set link_section miri must_use no_mangle optimize rust_analyzer rustfmt target_feature \
+                     track_caller unsafe used warn";
 
 /// Attributes that a `let` can take over from a parameter.
 const LINTS: &str = "allow deny doc expect forbid warn";
