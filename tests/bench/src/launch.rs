@@ -50,7 +50,7 @@ pub fn measure(
         let limit = set_limit(case.limit)?;
         // A few are left for the program's own.
         let descriptors = case.descriptors.min(limit as usize - 100);
-        let data = if case.bytes > 0 { ", 1 GiB touched" } else { "" };
+        let data = if case.bytes > 0 { ", 1 GiB" } else { "" };
         let title = format!("{descriptors} of {limit} descriptors{data}");
         eprintln!("launch: {title}");
         let inherited = open(descriptors)?;
@@ -81,8 +81,8 @@ pub fn measure(
         }
         drop(inherited);
         let medians = |times: Vec<Vec<f64>>| times.into_iter().map(median).collect();
-        table.row(format!("{title}: start to launcher back"), Unit::Seconds, medians(back));
-        table.row(format!("{title}: start to body runs"), Unit::Seconds, medians(body));
+        table.row(format!("launcher back, {title}"), Unit::Seconds, medians(back));
+        table.row(format!("body runs, {title}"), Unit::Seconds, medians(body));
     }
     Ok(())
 }

@@ -79,8 +79,8 @@ impl Table {
     }
 
     pub fn svg(&self, notes: &[String]) -> String {
-        const LABEL: usize = 340;
-        const CELL: usize = 104;
+        const LABEL: usize = 330;
+        const CELL: usize = 110;
         const HEIGHT: usize = 38;
         /// A bar of full length; what is longer is cut off.
         const FULL: f64 = 3.0;
@@ -109,7 +109,7 @@ impl Table {
                 let Some(value) = value else { continue };
                 text(x, y + 16, "", &row.unit.show(*value));
                 if let Some(best) = self.best(row) {
-                    text(x + 62, y + 16, "font-size=\"11\" fill=\"#666\"", &format!("{:.2}", value / best));
+                    text(x + 66, y + 16, "font-size=\"11\" fill=\"#666\"", &format!("{:.2}", value / best));
                 }
             }
         }
