@@ -59,7 +59,7 @@ pub fn measure(
         let mut failed = vec![false; contenders.len()];
         let mut order: Vec<usize> = (0..contenders.len()).collect();
         for _ in 0..rounds {
-            // All in turn, so that what else the machine does hits all alike; and none always after the same one, because
+            // All in turn, so that what else the machine does hits all alike; none always after the same one, because
             // memory that another has just freed is cheaper than other memory.
             shuffle(&mut order, &mut random);
             for &at in &order {

@@ -30,9 +30,11 @@ pub fn notes(contenders: &[Contender], rounds: usize) -> Vec<String> {
         format!("Linux {}, {system}", read("/proc/sys/kernel/osrelease").trim()),
         format!("{}, {}, {}", first_line(&["rustc", "--version"]), first_line(&["cc", "--version"]), python()),
         format!(
-            "Times are medians of {rounds} rounds, all contenders in turn. In brackets: as a multiple of the best of"
+            "Times are from the start of the process, medians of {rounds} rounds, all contenders in turn; with 1 GiB"
         ),
-        "the other Rust crates. An asterisk: the launcher waits until the daemon says that it is ready.".into(),
+        "of data a fifth of the rounds. Beside them the multiple of the best of the other Rust crates.".into(),
+        "\"10 of 1024\": inherited descriptors, and their limit.".into(),
+        "An asterisk: the launcher waits until the daemon says that it is ready.".into(),
     ];
     notes.into_iter().chain(lacking).collect()
 }

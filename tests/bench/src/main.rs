@@ -1,7 +1,7 @@
 //! What a daemon costs: started, running and built, with this crate and with the others.
 //!
-//! `cargo run --release` measures everything and draws `results.svg`. `cargo run --release -- 20 launch` is a quick look,
-//! drawn in `target/`: first the rounds of a launch, then which of `launch`, `calls`, `running` and `build` to measure.
+//! `cargo run --release` measures everything and draws `results.svg`. `cargo run --release -- 20 launch` is a quick
+//! look, drawn in `target/`: first the rounds of a launch, then which of `launch`, `calls`, `running` and `build` to measure.
 //! As root all descriptor limits can be tried; a start under 1,000,000 descriptors needs the right to raise the limit.
 
 mod build;

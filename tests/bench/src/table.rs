@@ -60,7 +60,9 @@ impl Table {
             let cell = |value: &Option<f64>| match (value, self.best(row)) {
                 (None, _) => "–".into(),
                 (Some(value), None) => row.unit.show(*value),
-                (Some(value), Some(best)) => format!("{} ({:.2})", row.unit.show(*value), value / best),
+                (Some(value), Some(best)) => {
+                    format!("{} ({:.2})", row.unit.show(*value), value / best)
+                }
             };
             lines.push([row.title.clone()].into_iter().chain(row.values.iter().map(cell)).collect());
         }
