@@ -39,8 +39,10 @@ pub fn measure(
     let entries = |pid: i32, folder: &str| Ok(fs::read_dir(format!("/proc/{pid}/{folder}"))?.count() as f64);
     let resident = all(&|pid| memory(pid, &["Rss:"]))?;
     let private = all(&|pid| memory(pid, &["Private_Clean:", "Private_Dirty:"]))?;
+    let written = all(&|pid| memory(pid, &["Private_Dirty:"]))?;
     let floor = contenders.iter().position(|contender| !contender.detaches());
-    for (title, values) in [("resident", resident), ("private", private)] {
+    // What is private and not written is the program's own code, which the kernel can drop at any time.
+    for (title, values) in [("resident", resident), ("private", private), ("private written", written)] {
         let over = values.iter().map(|value| Some((*value)? - values[floor?]?)).collect();
         table.row(format!("{title} memory"), Unit::Bytes, values);
         table.row(format!("{title} memory over the empty program"), Unit::Bytes, over);
