@@ -71,3 +71,50 @@ fn rules_have_the_same_words() {
     let (r#macro, runtime) = (source("daemon-macro/src/options.rs"), source("daemon-runtime/src/daemon.rs"));
     assert_eq!(rules(&r#macro, "macro"), rules(&runtime, "runtime"));
 }
+
+#[test]
+fn readme_has_the_same_table() {
+    let runtime = documented(&source("daemon-runtime/src/lib.rs"));
+    assert_eq!(documented(&source("README.md")), runtime);
+}
+
+/// All options but those of the attribute alone are methods of `Daemon`, and nothing else is.
+#[test]
+fn daemon_has_a_method_for_each() {
+    let source = source("daemon-runtime/src/daemon.rs");
+    let (_, options) = source.split_once("    options! {\n").expect("the methods");
+    let (options, _) = options.split_once("\n    }\n").expect("their end");
+    let lines = options.lines().map(str::trim).filter(|line| !line.starts_with("///"));
+    let methods: BTreeSet<String> = lines.map(|line| line.split(':').next().expect("a name").to_owned()).collect();
+    let mut names: BTreeSet<String> = table().into_keys().collect();
+    assert!(names.remove("setup") && names.remove("crate"));
+    assert_eq!(methods, names);
+}
+
+/// CONTRIBUTING says how to add an option in four steps: these are the files that know one.
+#[test]
+fn four_steps_are_all() {
+    let mut know = BTreeSet::new();
+    for folder in ["daemon-macro/src", "daemon-runtime/src", "daemon-runtime/src/step"] {
+        for entry in Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).read_dir().expect(folder) {
+            let path = entry.expect("an entry").path();
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let mut lines = text.lines().filter(|line| !line.trim_start().starts_with("//") || line.contains("| `"));
+            if lines.any(|line| line.contains("no_core_dumps")) {
+                know.insert(path.file_name().expect("a name").to_string_lossy().into_owned());
+            }
+        }
+    }
+    let steps = ["options.rs", "daemon.rs", "start.rs", "privileges.rs", "lib.rs"];
+    assert_eq!(know, steps.map(String::from).into());
+}
+
+/// The README promises that two commands do everything.
+#[test]
+fn readme_has_two_commands() {
+    let readme = source("README.md");
+    let (_, commands) = readme.split_once("```sh\n").expect("commands");
+    let commands: Vec<&str> = commands.lines().take_while(|line| !line.starts_with("```")).collect();
+    assert_eq!(commands, ["cargo run -p hello", "cargo test --workspace"]);
+    assert!(!readme.contains("```bash"));
+}
