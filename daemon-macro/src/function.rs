@@ -9,7 +9,8 @@ use syn::{Error, LitStr, Result, Token, token};
 
 /// Attributes that the compiler or its tools read where they stand. Any other may be a macro that rewrites the function.
 const INERT: &str = "allow cfg clippy cold coverage deny deprecated diagnostic doc expect export_name forbid inline \
-                     link_section miri must_use no_mangle optimize rust_analyzer rustfmt track_caller unsafe used warn";
+                     instruction_set link_section miri must_use no_mangle optimize rust_analyzer rustfmt target_feature \
+                     track_caller unsafe used warn";
 
 /// Attributes that a `let` can take over from a parameter.
 const LINTS: &str = "allow deny doc expect forbid warn";
@@ -42,40 +43,12 @@ pub(crate) fn read(item: TokenStream, errors: &mut Vec<Error>) -> Result<Functio
 }
 
 fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
-    let (mut inert, mut macros) = (TokenStream::new(), TokenStream::new());
-    while input.peek(Token![#]) {
-        let pound: Token![#] = input.parse()?;
-        let group = group(input, Delimiter::Bracket)?;
-        let path =
-            group.stream().into_iter().take_while(|token| matches!(token, TokenTree::Ident(_)) || is_punct(token, ':'));
-        if let Some(TokenTree::Ident(last)) = path.last().filter(|last| is_word(last, "daemon")) {
-            errors.push(Error::new(last.span(), "`#[daemon]` stands here twice; put all options into one"));
-            continue;
-        }
-        let to = if is_inert(&group.stream()) { &mut inert } else { &mut macros };
-        pound.to_tokens(to);
-        group.to_tokens(to);
-    }
+    let (inert, macros) = attributes(input, errors)?;
     let mut visibility = input.parse::<Option<Token![pub]>>()?.to_token_stream();
     if !visibility.is_empty() && input.peek(token::Paren) {
         group(input, Delimiter::Parenthesis)?.to_tokens(&mut visibility);
     }
-    let (mut asyncness, mut mistakes) = (None, Vec::new());
-    while !input.peek(Token![fn]) {
-        let word = input.call(Ident::parse_any).unwrap_or_else(|_| Ident::new("_", input.span()));
-        match &*word.to_string() {
-            "async" => asyncness = Some(word),
-            "const" | "unsafe" | "safe" => {
-                mistakes.push(Error::new(word.span(), format!("`fn main` cannot be `{word}`; remove this word")));
-            }
-            "extern" => {
-                input.parse::<Option<LitStr>>()?;
-                mistakes.push(Error::new(word.span(), "`fn main` is called by Rust itself; remove `extern`"));
-            }
-            _ => return Err(Error::new(word.span(), "`#[daemon]` goes above `fn main`, and this is no function")),
-        }
-    }
-    errors.append(&mut mistakes);
+    let asyncness = qualifiers(input, errors)?;
     let word_fn: Token![fn] = input.parse()?;
     let name = input.call(Ident::parse_any)?;
     if name.unraw() != "main" {
@@ -87,10 +60,8 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
         while !input.peek(token::Paren) {
             input.parse::<TokenTree>()?.to_tokens(&mut generics);
         }
-        errors.push(Error::new_spanned(
-            generics,
-            "`fn main` cannot be generic, since nobody chooses its types; remove this",
-        ));
+        let words = "`fn main` cannot be generic, since nobody chooses its types; remove this";
+        errors.push(Error::new_spanned(generics, words));
     }
     let mut parens = group(input, Delimiter::Parenthesis)?;
     let params = split(parens.stream(), true).into_iter().filter_map(|(tokens, _)| param(tokens, errors)).collect();
@@ -109,6 +80,46 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     };
     let signature = quote! { #word_fn #name #parens #returns };
     Ok(Function { inert, macros, visibility, asyncness, signature, name, params, body })
+}
+
+/// The attributes that are read where they stand, and those that may be macros.
+fn attributes(input: ParseStream, errors: &mut Vec<Error>) -> Result<(TokenStream, TokenStream)> {
+    let (mut inert, mut macros) = (TokenStream::new(), TokenStream::new());
+    while input.peek(Token![#]) {
+        let pound: Token![#] = input.parse()?;
+        let group = group(input, Delimiter::Bracket)?;
+        let in_path = |token: &TokenTree| matches!(token, TokenTree::Ident(_)) || is_punct(token, ':');
+        if let Some(last) = group.stream().into_iter().take_while(in_path).last().filter(|last| is_word(last, "daemon"))
+        {
+            errors.push(Error::new(last.span(), "`#[daemon]` stands here twice; put all options into one"));
+            continue;
+        }
+        let to = if is_inert(&group.stream()) { &mut inert } else { &mut macros };
+        pound.to_tokens(to);
+        group.to_tokens(to);
+    }
+    Ok((inert, macros))
+}
+
+/// The words before `fn`, of which `async` alone is allowed, and returned.
+fn qualifiers(input: ParseStream, errors: &mut Vec<Error>) -> Result<Option<Ident>> {
+    let (mut asyncness, mut mistakes) = (None, Vec::new());
+    while !input.peek(Token![fn]) {
+        let word = input.call(Ident::parse_any).unwrap_or_else(|_| Ident::new("_", input.span()));
+        match &*word.to_string() {
+            "async" => asyncness = Some(word),
+            "const" | "unsafe" | "safe" => {
+                mistakes.push(Error::new(word.span(), format!("`fn main` cannot be `{word}`; remove this word")));
+            }
+            "extern" => {
+                input.parse::<Option<LitStr>>()?;
+                mistakes.push(Error::new(word.span(), "`fn main` is called by Rust itself; remove `extern`"));
+            }
+            _ => return Err(Error::new(word.span(), "`#[daemon]` goes above `fn main`, and this is no function")),
+        }
+    }
+    errors.append(&mut mistakes);
+    Ok(asyncness)
 }
 
 /// What stands in brackets, which may themselves stand in the invisible ones of a macro's fragment.

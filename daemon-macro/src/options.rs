@@ -61,7 +61,7 @@ pub(crate) mod rule {
     pub(crate) const EMPTY:        &str = "must not be empty";
     pub(crate) const NUL:          &str = "must not contain a NUL byte";
     pub(crate) const ABSOLUTE:     &str = "must be an absolute path, starting with '/'";
-    pub(crate) const ID:           &str = "must be less than 4294967295, which stands for no id";
+    pub(crate) const ID:           &str = "must be less than 4294967295, which means no id";
     pub(crate) const FD_STANDARD:  &str = "must not list 0, 1 or 2, which are stdin, stdout and stderr";
     pub(crate) const FD_NEGATIVE:  &str = "must not list a negative number";
     pub(crate) const FD_TWICE:     &str = "must not list a number twice";
@@ -131,9 +131,11 @@ pub(crate) enum Value {
 impl Given {
     /// A flag that is certainly on, or another option that is given.
     fn is_on(&self) -> bool {
+        let is_flag = matches!(self.kind, Kind::Flag | Kind::Bool);
         match &self.value {
-            Value::Tokens(value) if matches!(self.kind, Kind::Flag | Kind::Bool) => value.to_string() == "true",
-            _ => true,
+            Value::Bare => true,
+            Value::Tokens(value) => !is_flag || value.to_string() == "true",
+            Value::Wrong => !is_flag,
         }
     }
 
@@ -282,24 +284,29 @@ fn check(kind: Kind, value: &TokenStream) -> Vec<(TokenStream, Mistake)> {
     if let Some(word) = value.clone().into_iter().find(|token| is_word(token, "await")) {
         return vec![(word.into(), Mistake::Await)];
     }
-    let mistake = match (kind, literal(value), last) {
-        (Kind::Crate, ..) => (!is_path(value)).then_some(Mistake::Kind),
+    let mut mistakes = Vec::new();
+    match (kind, literal(value), last) {
+        (Kind::Crate, ..) => mistakes.extend((!is_path(value)).then(|| (value.clone(), Mistake::Kind))),
         (Kind::Descriptors | Kind::Names, None, Some(TokenTree::Group(list))) => {
-            let items = split(list.stream(), false).into_iter();
-            let items: Vec<TokenStream> = items.map(|(item, _)| item.into_iter().collect()).collect();
-            let mistake = |(at, item): (usize, &TokenStream)| {
-                let mistake = check_literal(kind, &literal(item)?);
-                let twice =
-                    kind == Kind::Descriptors && items[..at].iter().any(|other| other.to_string() == item.to_string());
-                Some((item.clone(), mistake.or(twice.then_some(Mistake::Rule(rule::FD_TWICE)))?))
-            };
-            return items.iter().enumerate().filter_map(mistake).collect();
+            let mut before = Vec::new();
+            for (item, _) in split(list.stream(), false) {
+                let item = item.into_iter().collect();
+                let Some(literal) = literal(&item) else { continue };
+                let number = match &literal {
+                    Lit::Int(number) => Some(number.base10_digits().to_owned()),
+                    _ => None,
+                };
+                let twice = number.is_some() && before.contains(&number);
+                let mistake = check_literal(kind, &literal).or(twice.then_some(Mistake::Rule(rule::FD_TWICE)));
+                mistakes.extend(mistake.map(|mistake| (item, mistake)));
+                before.push(number);
+            }
         }
-        (Kind::Descriptors | Kind::Names, Some(_), _) => Some(Mistake::Kind),
-        (_, Some(literal), _) => check_literal(kind, &literal),
-        _ => None,
-    };
-    mistake.into_iter().map(|mistake| (value.clone(), mistake)).collect()
+        (Kind::Descriptors | Kind::Names, Some(_), _) => mistakes.push((value.clone(), Mistake::Kind)),
+        (_, Some(literal), _) => mistakes.extend(check_literal(kind, &literal).map(|mistake| (value.clone(), mistake))),
+        _ => {}
+    }
+    mistakes
 }
 
 /// Checks a literal that is a value, or stands in a list.
@@ -310,8 +317,9 @@ fn check_literal(kind: Kind, literal: &Lit) -> Option<Mistake> {
         (Kind::Umask, Lit::Int(number)) if !negative(number) => {
             let text = number.token().to_string().replace('_', "");
             let digits = text.trim_end_matches(number.suffix()).trim_start_matches('0');
-            if digits.len() > 1 && digits.bytes().all(|byte| byte.is_ascii_digit()) {
-                let octal = digits.len() < 4 && !digits.contains(['8', '9']);
+            let octal = !digits.contains(['8', '9']);
+            if digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits.len() > 1 || !octal) {
+                let octal = octal && digits.len() < 4;
                 return Some(Mistake::Decimal(octal.then(|| digits.to_owned())));
             }
             &[(number.base10_parse::<u32>().is_ok_and(|mode| mode <= 0o777), rule::UMASK)]
@@ -365,16 +373,12 @@ fn contradictions(all: &[Given], errors: &mut Vec<Error>) {
             let words = "`reopen_on_sighup` needs a log file; add `stderr = \"/var/log/app.log\"`, or `stdout`";
             errors.push(Error::new(given.name.span(), words));
         }
-        let Some(foreground) = foreground.filter(|_| DETACHED_ONLY.contains(&given.option)) else {
-            continue;
-        };
-        let (first, second) = (&all[at.min(foreground)], &all[at.max(foreground)]);
-        let words = format!(
-            "{} contradicts {}: in the foreground `{}` has no effect; remove one of them",
-            second.written(),
-            first.written(),
-            given.option
-        );
-        errors.push(Error::new(second.name.span(), words));
+        if let Some(foreground) = foreground.filter(|_| DETACHED_ONLY.contains(&given.option)) {
+            let [first, second] = [at.min(foreground), at.max(foreground)].map(|at| &all[at]);
+            let (this, that, idle) = (second.written(), first.written(), given.option);
+            let words =
+                format!("{this} contradicts {that}: in the foreground `{idle}` has no effect; remove one of them");
+            errors.push(Error::new(second.name.span(), words));
+        }
     }
 }

@@ -8,6 +8,3 @@ pub mod daemonize {}
 
 #[doc = include_str!("guide/errors.md")]
 pub mod errors {}
-
-#[doc = include_str!("guide/messages.md")]
-pub mod messages {}

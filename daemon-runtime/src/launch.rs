@@ -1,8 +1,8 @@
 //! The three processes, and who waits for whom.
 //!
 //! The launcher adopts the daemon: as the nearest subreaper it becomes its parent when the session leader has gone, so
-//! it learns exactly how a failed start has ended. The two talk over a socket: the daemon says its pid and, later,
-//! that it is ready; the launcher says `go` and exits. Each sees the other's end, however it comes.
+//! it learns exactly how a failed start has ended. They talk over a socket: the session leader says the daemon's pid, and
+//! the daemon, later, that it is ready; the launcher says `go` and exits. Each sees the other's end, however it comes.
 
 use std::convert::Infallible;
 use std::fs;
@@ -44,7 +44,7 @@ pub(crate) struct Launcher {
 ///
 /// The launcher stays behind, waits until the daemon is ready, and exits as the start ends.
 pub(crate) fn detach(limit: Duration, pid_file: Option<&PidFile>, trace: Trace) -> Result<Launcher> {
-    let (near, far) = pair().map_err(|errno| failed("make a socket", errno))?;
+    let (near, far) = sys::socket_pair().map_err(|errno| failed("make a socket", errno))?;
     let (started, launcher) = (Instant::now(), getpid());
     trace.header();
     trace.row("program started");
@@ -66,34 +66,30 @@ pub(crate) fn detach(limit: Duration, pid_file: Option<&PidFile>, trace: Trace) 
             start.take_back(ending)
         }
         Ok(ForkResult::Child) => {
-            let led = close(near).and_then(|()| close(signals.fd)).and_then(|()| lead_session(trace));
-            led.unwrap_or_else(|error| error.report_and_exit_now());
-            greet(far, launcher)
+            let closed = close(near).and_then(|()| close(signals.fd));
+            let led = closed.and_then(|()| lead_session(far, trace));
+            let channel = led.unwrap_or_else(|error| error.report_and_exit_now());
+            // While the launcher lives nobody else can have its pid, and if it should be dead, `arm` finds out.
+            let pidfd = sys::pidfd_open(launcher).map_err(|errno| failed("watch the launcher", errno))?;
+            Ok(Launcher { channel, pid: launcher, pidfd })
         }
     }
 }
 
 /// The session leader: a new session, the second fork, and the end. The daemon returns.
-fn lead_session(trace: Trace) -> Result<()> {
+fn lead_session(mut channel: UnixStream, trace: Trace) -> Result<UnixStream> {
     trace.row("first fork");
     retry(setsid).map_err(|errno| failed("create a session", errno))?;
     trace.row("setsid in the first child");
     match fork()? {
         ForkResult::Parent { child: daemon } => {
             trace.child_row("second fork", daemon);
+            let said = channel.write_all(&daemon.as_raw().to_ne_bytes());
+            said.map_err(|error| failed("talk to the launcher", errno_of(&error)))?;
             sys::exit_now(0)
         }
-        ForkResult::Child => Ok(()),
+        ForkResult::Child => Ok(channel),
     }
-}
-
-/// The daemon's first words: its pid.
-fn greet(mut channel: UnixStream, pid: Pid) -> Result<Launcher> {
-    // While the launcher lives nobody else can have its pid, and if it should be dead, `arm` finds out.
-    let pidfd = sys::pidfd_open(pid).map_err(|errno| failed("watch the launcher", errno))?;
-    let hello = getpid().as_raw().to_ne_bytes();
-    channel.write_all(&hello).map_err(|error| failed("talk to the launcher", errno_of(&error)))?;
-    Ok(Launcher { channel, pid, pidfd })
 }
 
 // ---- The launcher
@@ -143,7 +139,8 @@ impl Start<'_> {
                 ready |= self.read_message()?;
             }
             self.look_for_the_dead()?;
-            if ready && self.leader_gone {
+            // With the pid still unread, the daemon would find the socket reset instead of `go`.
+            if ready && self.leader_gone && self.daemon.is_some() {
                 self.go()?;
                 // A daemon that died since it was ready is none. If it dies from now on, it does so as a daemon.
                 self.look_for_the_dead()?;
@@ -172,24 +169,18 @@ impl Start<'_> {
         }
     }
 
-    /// Whether the daemon is ready.
+    /// Reads the daemon's pid, or that it is ready. The two come from two processes, in either order.
     fn read_message(&mut self) -> Result<bool> {
         let Some(channel) = &mut self.channel else { return Ok(false) };
         let mut message = [0; size_of::<libc::pid_t>()];
-        let length = if self.daemon.is_none() { message.len() } else { 1 };
-        match channel.read_exact(&mut message[..length]) {
-            Ok(()) if self.daemon.is_none() => {
-                self.daemon = Some(Pid::from_raw(libc::pid_t::from_ne_bytes(message)));
-                Ok(false)
-            }
-            Ok(()) => Ok(message[0] == READY),
+        match retry(|| channel.read(&mut message).map_err(|error| errno_of(&error))) {
+            Ok(1) => return Ok(message[0] == READY),
             // Its death will be seen next; or it has started another program in its place, which cannot get ready.
-            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
-                self.channel = None;
-                Ok(false)
-            }
-            Err(error) => Err(failed("listen to the daemon", errno_of(&error))),
+            Ok(0) | Err(Errno::ECONNRESET) => self.channel = None,
+            Ok(_) => self.daemon = Some(Pid::from_raw(libc::pid_t::from_ne_bytes(message))),
+            Err(errno) => return Err(failed("listen to the daemon", errno)),
         }
+        Ok(false)
     }
 
     fn read_signals(&mut self) -> std::result::Result<(), Ending> {
@@ -214,7 +205,7 @@ impl Start<'_> {
             ended(Children::One(self.leader), 0)?;
             self.leader_gone = true;
         }
-        // Before the daemon says who it is, it is the only one of its process group.
+        // As long as its pid has not been read, the daemon is the only one of its process group.
         match ended(self.daemon.map_or(Children::Group(self.leader), Children::One), libc::WNOWAIT)? {
             None => Ok(()),
             Some(End::Exited(0)) => Err(Ending::NeverReady),
@@ -447,22 +438,20 @@ impl Launcher {
         }
     }
 
-    /// The launcher's exit status as wait(2) gives it: from /proc while it is a zombie, then from the pidfd.
+    /// The launcher's exit status as wait(2) gives it: from the pidfd, or from /proc while it still is a zombie.
     fn exit_status(&self) -> Option<c_int> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok();
-        let zombie = stat.as_deref().and_then(|stat| stat.rsplit_once(") Z ")).map(|(_, fields)| fields);
-        let of_zombie = zombie.and_then(|fields| fields.split_ascii_whitespace().last()?.parse().ok());
-        of_zombie.or_else(|| sys::pidfd_exit_status(self.pidfd.as_fd()))
+        let of_reaped = || sys::pidfd_exit_status(self.pidfd.as_fd());
+        let of_zombie = || {
+            let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
+            stat.rsplit_once(") Z ")?.1.split_ascii_whitespace().last()?.parse().ok()
+        };
+        of_reaped().or_else(of_zombie).or_else(of_reaped)
     }
 }
 
 fn gone() -> Error {
     let why = "the launcher has gone";
     Error::new(Step::Launch, code::TEMPORARY, "start the daemon", why).advise("start it again")
-}
-
-fn pair() -> nix::Result<(UnixStream, UnixStream)> {
-    retry(|| UnixStream::pair().map_err(|error| errno_of(&error)))
 }
 
 pub(crate) fn errno_of(error: &io::Error) -> Errno {

@@ -168,7 +168,7 @@
 //! * [From a systemd unit and back](guide::systemd)
 //! * [From the `daemonize` crate](guide::daemonize)
 //! * [When things go wrong](guide::errors)
-//! * [What the compiler says](guide::messages)
+//! * [What the compiler says](macro@daemon#mistakes)
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("daemon-runtime supports Linux only: its launch needs PR_SET_CHILD_SUBREAPER and pidfd_open(2)");

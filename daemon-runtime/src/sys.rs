@@ -8,6 +8,7 @@
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::ptr;
 
 use nix::errno::Errno;
@@ -171,6 +172,17 @@ pub(crate) fn hung_up(fd: RawFd) -> bool {
     let mut poll = libc::pollfd { fd, events: 0, revents: 0 };
     // SAFETY: one valid entry, on this stack. With no time to wait there is nothing to interrupt.
     unsafe { libc::poll(&mut poll, 1, 0) == 1 && poll.revents & libc::POLLHUP != 0 }
+}
+
+/// socketpair(2) of the type that keeps messages apart and tells when the other end is closed.
+pub(crate) fn socket_pair() -> nix::Result<(UnixStream, UnixStream)> {
+    let mut ends = [0; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: the kernel writes two descriptors.
+    retry(|| Errno::result(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) }))?;
+    // SAFETY: the kernel has just made them, and nobody else knows them.
+    let [near, far] = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+    Ok((near.into(), far.into()))
 }
 
 // Processes

@@ -26,3 +26,8 @@ pub use launch::{End, Launch, Running};
 pub use listing::listing;
 pub use proc::{Proc, Signals, processes};
 pub use until::{DEADLINE, until, within};
+
+/// The README's programs are compiled as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

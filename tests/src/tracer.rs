@@ -217,10 +217,10 @@ impl Tracer {
             },
             WaitStatus::PtraceEvent(_, _, event) => {
                 let forked = [Event::PTRACE_EVENT_FORK, Event::PTRACE_EVENT_VFORK, Event::PTRACE_EVENT_CLONE];
-                if forked.iter().any(|fork| *fork as i32 == event)
-                    && let Ok(child) = ptrace::getevent(pid)
-                {
-                    self.forked(pid, Pid::from_raw(child as i32));
+                if forked.iter().any(|fork| *fork as i32 == event) {
+                    if let Ok(child) = ptrace::getevent(pid) {
+                        self.forked(pid, Pid::from_raw(child as i32));
+                    }
                 }
             }
             // Exec of the launcher, which asked to be traced, and the stop that a new child begins with.

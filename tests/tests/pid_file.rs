@@ -55,9 +55,9 @@ fn until_dead(pid: i32) {
 
 #[track_caller]
 fn assert_refused(end: &End, pid_file: &Path, why: &str) {
-    let (path, name) = (pid_file.display(), Path::new(READY).file_name().expect("a name").to_string_lossy());
     end.assert_code(73).assert_one_line().assert_says(&[why]);
-    assert!(end.stderr.starts_with(&format!("{name}: cannot lock pid file {path}: ")), "{end:#?}");
+    let begins = format!("ready: cannot lock pid file {}: ", pid_file.display());
+    assert!(end.stderr.starts_with(&begins), "{end:#?}");
 }
 
 // One instance.
@@ -267,7 +267,7 @@ fn not_a_regular_file() {
         ("loop", "symbolic link"),
         ("folder", "directory"),
         ("fifo", "not a regular file"),
-        ("socket", "No such device or address"),
+        ("socket", "not a regular file"),
         ("missing/pid", "No such file or directory"),
         ("file/pid", "Not a directory"),
         ("folder/..", "directory"),
@@ -408,7 +408,9 @@ fn removed_at_the_end_in_the_foreground() {
     for (end, code) in ENDS {
         let family = Family::new();
         let pid_file = family.path("pid");
-        let launch = launch(&family, &pid_file).env("DAEMON_FOREGROUND", "").args(["notify", "touch=body", "wait=go"]);
+        // In the foreground a signal stays ignored, as nohup may have it.
+        let launch = family.launch("env").arg("--default-signal").arg(READY).env("DAEMON_PID_FILE", &pid_file);
+        let launch = launch.env("DAEMON_FOREGROUND", "").args(["notify", "touch=body", "wait=go"]);
         let words = if let By::Words(words) = end { words } else { &["pause"] };
         let running = launch.args(words).start();
         assert_eq!(family.daemon().pid, running.pid());
@@ -421,6 +423,24 @@ fn removed_at_the_end_in_the_foreground() {
             By::Words(_) => running.end().assert_code(code),
             By::Signal(signal) => running.end().assert_signal(signal),
         };
+        family.assert_nothing_left(&pid_file);
+    }
+}
+
+/// Any thread may be the one that gets the signal, or that exits.
+#[test]
+fn removed_at_the_end_of_a_program_with_threads() {
+    for signal in [Some(Signal::SIGTERM), Some(Signal::SIGHUP), None] {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        let words = ["notify", "thread", "thread", "touch=body", "wait=go", "exit=3"];
+        launch(&family, &pid_file).args(words).run().assert_code(0);
+        let daemon = family.daemon();
+        assert_eq!(daemon.threads, 3);
+        match signal {
+            Some(signal) => send(signal, daemon.pid),
+            None => fs::write(family.path("go"), "").expect("a mark"),
+        }
         family.assert_nothing_left(&pid_file);
     }
 }

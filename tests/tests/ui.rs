@@ -20,6 +20,33 @@ fn mistakes_that_rustc_words() {
     trybuild::TestCases::new().compile_fail("ui/rustc/*.rs");
 }
 
+/// The messages that the attribute's documentation shows are those that the compiler prints.
+#[test]
+fn documented_messages() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("a text file");
+    // The file has another name in the documentation.
+    let nameless = |line: &str| match line.strip_prefix(" --> ").and_then(|place| place.split_once(".rs:")) {
+        Some((_, place)) => format!(" --> {place}\n"),
+        None => format!("{}\n", line.trim_end()),
+    };
+    let nameless = |text: &str| text.lines().map(nameless).collect::<String>();
+    let files = folder.join("ui/mistake").read_dir().expect("a folder").map(|entry| entry.expect("an entry").path());
+    let printed: Vec<String> = files
+        .filter(|file| file.extension().is_some_and(|end| end == "stderr"))
+        .map(|file| nameless(&read(&file)))
+        .collect();
+    let source = read(&folder.join("../daemon-macro/src/lib.rs"));
+    let lines = source.lines().filter_map(|line| line.strip_prefix("///"));
+    let documentation: String = lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned() + "\n").collect();
+    let shown: Vec<&str> = documentation.split("```").filter(|block| block.starts_with("text\nerror")).collect();
+    assert_eq!(shown.len(), 5, "the messages that are shown");
+    for message in shown {
+        let message = nameless(&message["text\n".len()..]);
+        assert!(printed.iter().any(|text| text.contains(&message)), "no compiler prints this:\n{message}");
+    }
+}
+
 /// What is accepted, and does what it should; in the foreground, since the tests of daemons are elsewhere.
 #[test]
 fn programs() {

@@ -1,0 +1,14 @@
+#[path = "../../body.rs"]
+mod body;
+
+use dmon::nix::sys::stat::Mode;
+
+fn main() {
+    body::load();
+    // Standard streams on /dev/null are its default.
+    let mut launcher =
+        dmon::options().working_directory(Some("/")).umask(Some(Mode::from_bits_truncate(0o022))).daemonize();
+    let began = body::now();
+    launcher.success().expect("the launcher listens");
+    body::run(began);
+}

@@ -1,0 +1,10 @@
+#[path = "../../body.rs"]
+mod body;
+
+use daemon_runtime::daemon;
+
+#[daemon(umask = 0o022, chdir = "/")]
+fn main() {
+    body::load();
+    body::run(body::now());
+}

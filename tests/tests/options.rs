@@ -1,0 +1,120 @@
+//! The options stand in the macro's table, in the documentation's, and the rules about their
+//! values in the macro and in the runtime. None may say more or less than the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+fn source(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).expect(path)
+}
+
+/// Name and kind of each row of the macro's table.
+fn table() -> BTreeMap<String, String> {
+    let source = source("daemon-macro/src/options.rs");
+    let (_, table) = source.split_once("const TABLE: &[Row] = &[\n").expect("the macro's table");
+    let (table, _) = table.split_once("];").expect("its end");
+    let row = |line: &str| {
+        let (name, rest) = line.trim().strip_prefix("(\"")?.split_once("\",")?;
+        let (kind, _) = rest.trim().strip_prefix("Kind::")?.split_once(',')?;
+        Some((name.to_owned(), kind.to_owned()))
+    };
+    table.lines().map(|line| row(line).unwrap_or_else(|| panic!("no row: {line}"))).collect()
+}
+
+/// Name and value of each row of a table in Markdown that begins with "option", where a row may stand for two options.
+fn documented(text: &str) -> Vec<(String, String)> {
+    let lines = text.lines().map(|line| line.trim_start_matches("//!").trim());
+    let rows =
+        lines.skip_while(|line| !line.starts_with("| option |")).skip(2).take_while(|line| line.starts_with('|'));
+    let row = |line: &str| {
+        let mut columns = line.trim_matches('|').split('|');
+        let (names, value) = (columns.next().expect("names"), columns.next().expect("a value").trim());
+        names.split(',').map(|name| (name.trim().trim_matches('`').to_owned(), value.to_owned())).collect::<Vec<_>>()
+    };
+    rows.flat_map(row).collect()
+}
+
+#[test]
+fn documentation_has_all_options() {
+    let rows = documented(&source("daemon-runtime/src/lib.rs"));
+    let names: BTreeSet<String> = rows.iter().map(|(name, _)| name.clone()).collect();
+    assert_eq!(names, table().into_keys().collect(), "documentation and macro");
+    assert_eq!(names.len(), rows.len(), "an option is documented twice");
+    for (name, value) in rows {
+        let kind = match &*value {
+            "integer, at most `0o777`" => "Umask",
+            "absolute path" => "AbsolutePath",
+            "path" if name == "crate" => "Crate",
+            "path" => "Path",
+            "flag, or bool" => "Flag",
+            "bool" => "Bool",
+            "name or number" => "Id",
+            "list of numbers" => "Descriptors",
+            "list of names" => "Names",
+            "seconds, or `Duration`" => "Seconds",
+            "expression" => "Setup",
+            other => panic!("{name} takes what no other option takes: {other}"),
+        };
+        assert_eq!(table()[&name], kind, "{name}");
+    }
+}
+
+/// The macro says about a literal what the runtime says about any other value.
+#[test]
+fn rules_have_the_same_words() {
+    fn rules<'a>(text: &'a str, end: &str) -> BTreeSet<&'a str> {
+        let rules = text.split('"').filter(|text| text.starts_with("must ")).collect::<BTreeSet<_>>();
+        assert!(rules.len() > 9, "{end}: only {rules:?}");
+        rules
+    }
+    let (r#macro, runtime) = (source("daemon-macro/src/options.rs"), source("daemon-runtime/src/daemon.rs"));
+    assert_eq!(rules(&r#macro, "macro"), rules(&runtime, "runtime"));
+}
+
+#[test]
+fn readme_has_the_same_table() {
+    let runtime = documented(&source("daemon-runtime/src/lib.rs"));
+    assert_eq!(documented(&source("README.md")), runtime);
+}
+
+/// All options but those of the attribute alone are methods of `Daemon`, and nothing else is.
+#[test]
+fn daemon_has_a_method_for_each() {
+    let source = source("daemon-runtime/src/daemon.rs");
+    let (_, options) = source.split_once("    options! {\n").expect("the methods");
+    let (options, _) = options.split_once("\n    }\n").expect("their end");
+    let lines = options.lines().map(str::trim).filter(|line| !line.starts_with("///"));
+    let methods: BTreeSet<String> = lines.map(|line| line.split(':').next().expect("a name").to_owned()).collect();
+    let mut names: BTreeSet<String> = table().into_keys().collect();
+    assert!(names.remove("setup") && names.remove("crate"));
+    assert_eq!(methods, names);
+}
+
+/// CONTRIBUTING says how to add an option in four steps: these are the files that know one.
+#[test]
+fn four_steps_are_all() {
+    let mut know = BTreeSet::new();
+    for folder in ["daemon-macro/src", "daemon-runtime/src", "daemon-runtime/src/step"] {
+        for entry in Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder).read_dir().expect(folder) {
+            let path = entry.expect("an entry").path();
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            let mut lines = text.lines().filter(|line| !line.trim_start().starts_with("//") || line.contains("| `"));
+            if lines.any(|line| line.contains("no_core_dumps")) {
+                know.insert(path.file_name().expect("a name").to_string_lossy().into_owned());
+            }
+        }
+    }
+    let steps = ["options.rs", "daemon.rs", "start.rs", "privileges.rs", "lib.rs"];
+    assert_eq!(know, steps.map(String::from).into());
+}
+
+/// The README promises that two commands do everything.
+#[test]
+fn readme_has_two_commands() {
+    let readme = source("README.md");
+    let (_, commands) = readme.split_once("```sh\n").expect("commands");
+    let commands: Vec<&str> = commands.lines().take_while(|line| !line.starts_with("```")).collect();
+    assert_eq!(commands, ["cargo run -p hello", "cargo test --workspace"]);
+    assert!(!readme.contains("```bash"));
+}

@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(umask = 8)]
+fn main() {}
