@@ -21,16 +21,16 @@ impl Unit {
     }
 
     fn notify(name: &'static str, port: u16) -> Unit {
-        Unit::new(name, port, include_str!("../../examples/echo-server.service"))
+        Unit::new(name, port, include_str!("../../examples/echo/echo-server.service"))
     }
 
     fn forking(name: &'static str, port: u16) -> Unit {
-        Unit::new(name, port, include_str!("../../examples/echo-server-forking.service"))
+        Unit::new(name, port, include_str!("../../examples/echo/echo-server-forking.service"))
     }
 
     /// The same, and systemd listens for it.
     fn activated(mut self) -> Unit {
-        let socket = include_str!("../../examples/echo-server.socket");
+        let socket = include_str!("../../examples/echo/echo-server.socket");
         self.socket = Some(socket.replace("7007", &self.port.to_string()));
         self
     }

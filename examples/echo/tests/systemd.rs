@@ -4,10 +4,10 @@ use tests::systemd::Systemd;
 use tests::until;
 
 const UNITS: &[(&str, &str)] = &[
-    ("echo-server.service", include_str!("../../echo-server.service")),
-    ("echo-server.socket", include_str!("../../echo-server.socket")),
+    ("echo-server.service", include_str!("../echo-server.service")),
+    ("echo-server.socket", include_str!("../echo-server.socket")),
 ];
-const FORKING: &[(&str, &str)] = &[("echo-server.service", include_str!("../../echo-server-forking.service"))];
+const FORKING: &[(&str, &str)] = &[("echo-server.service", include_str!("../echo-server-forking.service"))];
 
 /// Whether it echoes.
 fn serves(systemd: &Systemd) -> bool {
