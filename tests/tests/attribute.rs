@@ -8,8 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Packages, each with its files, in one workspace with this name.
-fn workspace(name: &str, packages: &[(&str, &str, &[(String, String)])]) -> PathBuf {
+/// A name, a manifest without the name, and files: path and text.
+type Package<'a> = (&'a str, &'a str, &'a [(String, String)]);
+
+/// Packages in one workspace with this name.
+fn workspace(name: &str, packages: &[Package<'_>]) -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&root);
     for (package, manifest, files) in packages {
