@@ -93,7 +93,7 @@ fn one_of_a_hundred() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes ten seconds"]
 fn one_of_a_hundred_in_50_rounds() {
     a_hundred_starts(50);
 }
