@@ -148,7 +148,11 @@ impl Daemon {
         ///
         /// Also sets the primary group, unless [`group`](Self::group) is given, the supplementary groups from the
         /// group database (none for a number without an entry), and `USER`, `LOGNAME`, `HOME` and `SHELL`. All
-        /// capabilities go.
+        /// capabilities go. Afterwards the process is not dumpable, as the kernel has it (`fs.suid_dumpable` of
+        /// proc_sys_fs(5)), so it leaves no core file.
+        ///
+        /// The C library cannot tell an unreadable group database from an empty one; then the daemon has fewer groups,
+        /// never more.
         user: Id;
         /// The group to become, by name or number. Only root may ask for it. Default: the user's, if a user is given.
         ///

@@ -124,10 +124,11 @@ impl Instance {
         let failed = |errno| self.failed("watch the process of", errno);
         let started = Instant::now();
         loop {
-            let Some(before) = self.holder()? else { return Ok(None) };
+            let Some(file) = self.open()? else { return Ok(None) };
+            let Some(before) = self.holder(&file)? else { return Ok(None) };
             match before.map(|pid| (pid, sys::pidfd_open(pid))) {
                 // Between the two looks it was the daemon's pid, and so it was when the descriptor was made.
-                Some((pid, Ok(pidfd))) if self.holder()? == Some(before) => match self.check_owner(pid) {
+                Some((pid, Ok(pidfd))) if self.holder(&file)? == Some(before) => match self.check_owner(&file, pid) {
                     // A daemon gives away the file shortly before it becomes that user.
                     Err(_) if started.elapsed() < PATIENCE => {}
                     trusted => return trusted.map(|()| Some((pid, pidfd))),
@@ -142,20 +143,18 @@ impl Instance {
     }
 
     /// Who holds the lock: nobody, or a process that may have written its pid.
-    fn holder(&self) -> Result<Option<Option<Pid>>> {
-        let Some(file) = self.open()? else { return Ok(None) };
-        // A shared lock, so that those who only look do not find each other, or get into the way of a start for long.
-        match retry(|| flock(&file, FlockArg::LockSharedNonblock)) {
+    fn holder(&self, file: &OwnedFd) -> Result<Option<Option<Pid>>> {
+        // A shared lock, so that those who only look do not find each other. A start that meets it tries again.
+        match retry(|| flock(file, FlockArg::LockSharedNonblock)) {
             Ok(()) => Ok(None),
-            Err(Errno::EWOULDBLOCK) => Ok(Some(read_pid(&file).map_err(|errno| self.failed("read", errno))?)),
+            Err(Errno::EWOULDBLOCK) => Ok(Some(read_pid(file).map_err(|errno| self.failed("read", errno))?)),
             Err(errno) => Err(self.failed("look at the lock of", errno)),
         }
     }
 
     /// A file that belongs to a user can hold any pid; root must not be made to signal another user's process by it.
-    fn check_owner(&self, pid: Pid) -> Result<()> {
-        let Some(file) = self.open()? else { return Ok(()) };
-        let owner = retry(|| fstat(&file)).map_err(|errno| self.failed("look at", errno))?.st_uid;
+    fn check_owner(&self, file: &OwnedFd, pid: Pid) -> Result<()> {
+        let owner = retry(|| fstat(file)).map_err(|errno| self.failed("look at", errno))?.st_uid;
         if owner == 0 || !geteuid().is_root() {
             return Ok(());
         }
@@ -171,14 +170,19 @@ impl Instance {
     }
 
     fn open(&self) -> Result<Option<OwnedFd>> {
-        match retry(|| open(&self.pid_file, pid_file::READ_FLAGS, Mode::empty())) {
-            Ok(file) if is_regular(&retry(|| fstat(&file)).map_err(|errno| self.failed("look at", errno))?) => {
-                Ok(Some(file))
-            }
-            Ok(_) => Err(Error::new(Step::Instance, code::UNAVAILABLE, self.what("open"), "it is not a regular file")
-                .advise("correct the path")),
-            Err(Errno::ENOENT) => Ok(None),
-            Err(errno) => Err(self.failed("open", errno)),
+        let refused = |why: &str| {
+            let error = Error::new(Step::Instance, code::UNAVAILABLE, self.what("open"), why);
+            Err(error.advise("correct the path"))
+        };
+        let file = match retry(|| open(&self.pid_file, pid_file::READ_FLAGS, Mode::empty())) {
+            Err(Errno::ENOENT) => return Ok(None),
+            opened => opened.map_err(|errno| self.failed("open", errno))?,
+        };
+        let stat = retry(|| fstat(&file)).map_err(|errno| self.failed("look at", errno))?;
+        match (is_regular(&stat), stat.st_nlink) {
+            (false, _) => refused("it is not a regular file"),
+            (true, 0 | 1) => Ok(Some(file)),
+            (true, _) => refused("it has several names"),
         }
     }
 

@@ -241,11 +241,28 @@ fn passed_to<'a>(
     let launch = family.shell(&format!("LISTEN_PID=\"{pid}\" exec \"$0\" \"$@\""), [program]);
     let launch = launch.env("LISTEN_FDS", sockets.len().to_string());
     let launch = names.into_iter().fold(launch, |launch, names| launch.env("LISTEN_FDNAMES", names));
-    let sockets: Vec<(i32, OwnedFd)> = (3..).zip(sockets).collect();
+    let sockets: Vec<OwnedFd> = sockets.into_iter().map(moved_up).collect();
     launch.under(Box::new(move || {
-        hostile::descriptors(30)()?;
-        sockets.iter().try_for_each(|(number, socket)| put(socket.try_clone()?, *number))
+        hostile::descriptors(LAST)()?;
+        sockets.iter().zip(3..).try_for_each(|(socket, number)| put(socket.try_clone()?, number))
     }))
+}
+
+/// The last number that is in use before sockets are put in their places.
+const LAST: i32 = 30;
+
+/// The same with a higher number: with a low one it would lie where another is put.
+fn moved_up(socket: OwnedFd) -> OwnedFd {
+    let mut clones = vec![socket];
+    loop {
+        match clones.pop().expect("one at least") {
+            high if high.as_raw_fd() > LAST => return high,
+            low => {
+                let clone = low.try_clone().expect("a free number");
+                clones.extend([low, clone]);
+            }
+        }
+    }
 }
 
 fn sockets() -> (TcpListener, UnixDatagram) {

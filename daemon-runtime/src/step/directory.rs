@@ -1,7 +1,7 @@
 //! Where the daemon is: file mode creation mask, root and working directory.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, umask};
@@ -54,12 +54,11 @@ pub(crate) fn enter(path: &Path) -> Result<()> {
     retry(|| chdir(path)).map_err(|errno| failed("change directory, inside the new root, to", path, errno))
 }
 
-/// What an absolute path is called inside a new root, if it can be reached there.
+/// What an absolute path is called inside a new root, if it can be reached there. A path with `..` may lead elsewhere.
 pub(crate) fn inside(root: Option<&Path>, path: &Path) -> Option<PathBuf> {
-    match root {
-        None => Some(path.to_owned()),
-        Some(root) => path.strip_prefix(root).ok().map(|rest| Path::new("/").join(rest)),
-    }
+    let Some(root) = root else { return Some(path.to_owned()) };
+    let rest = path.strip_prefix(root).ok()?;
+    rest.components().all(|part| matches!(part, Component::Normal(_))).then(|| Path::new("/").join(rest))
 }
 
 fn failed(what: &str, path: &Path, errno: nix::errno::Errno) -> Error {

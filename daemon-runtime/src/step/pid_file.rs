@@ -78,7 +78,7 @@ impl PidFile {
         retry(|| ftruncate(fd, 0)).map_err(failed)?;
         // Whatever the umask of the shell is.
         retry(|| fchmod(fd, MODE)).map_err(failed)?;
-        identity.give(fd).map_err(failed)?;
+        identity.give(fd).map_err(|errno| self::failed("give away", path, errno))?;
         Ok(locked)
     }
 

@@ -81,9 +81,10 @@ impl Identity {
             retry(|| setresgid(gid, gid, gid)).map_err(failed("set the group"))?;
         }
         if let Some(Account { uid, .. }) = self.user {
+            // While root still pays for it: a user may have 200 keys.
+            sys::join_new_session_keyring().map_err(failed("leave the session keyring"))?;
             retry(|| setresuid(uid, uid, uid)).map_err(failed("set the user"))?;
             if !uid.is_root() {
-                sys::join_new_session_keyring().map_err(failed("leave the session keyring"))?;
                 // The kernel clears only what is effective and permitted, and not even that under every securebits(7).
                 sys::drop_capabilities().map_err(failed("drop capabilities"))?;
             }

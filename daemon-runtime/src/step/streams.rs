@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::libc::{c_int, c_void, dev_t, ino_t, sigaction, siginfo_t};
 use nix::sys::signal::Signal;
-use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
 use nix::sys::uio::writev;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
@@ -152,35 +152,46 @@ impl Streams {
 /// Opens a log file to append to, and creates it for the daemon's user if it is not there.
 fn open_log(name: &str, path: &Path, identity: &Identity) -> Result<OwnedFd> {
     let failed = |errno| failed(name, path, errno);
-    match open_safely(name, path, LOG_FLAGS, identity)? {
-        Err(Errno::ENOENT) => {
-            let fd = open_safely(name, path, LOG_FLAGS | OFlag::O_CREAT, identity)?.map_err(failed)?;
-            // Whatever the umask of the shell is.
-            retry(|| fchmod(&fd, LOG_MODE)).map_err(failed)?;
-            identity.give(&fd).map_err(failed)?;
-            Ok(fd)
+    loop {
+        match open_safely(name, path, LOG_FLAGS, identity)? {
+            Err(Errno::ENOENT) => {}
+            opened => return opened.map_err(failed),
         }
-        opened => opened.map_err(failed),
+        // What is created is given away, so it must not be what somebody has put there in the meantime.
+        let exclusive = if identity.is_unchanged() { OFlag::empty() } else { OFlag::O_EXCL };
+        match open_safely(name, path, LOG_FLAGS | OFlag::O_CREAT | exclusive, identity)? {
+            Err(Errno::EEXIST) => {}
+            created => {
+                let fd = created.map_err(failed)?;
+                // Whatever the umask of the shell is.
+                retry(|| fchmod(&fd, LOG_MODE)).map_err(failed)?;
+                identity.give(&fd).map_err(failed)?;
+                return Ok(fd);
+            }
+        }
     }
 }
 
 /// Opens a file for somebody who may have prepared it: where root opens it for another user, a link in a directory of
 /// that user could stand for a file that is none of his business.
 fn open_safely(name: &str, path: &Path, flags: OFlag, identity: &Identity) -> Result<nix::Result<OwnedFd>> {
-    if identity.is_unchanged() {
-        return Ok(retry(|| open(path, flags | OPEN_FLAGS, LOG_MODE)));
-    }
+    let for_another = !identity.is_unchanged();
     let refused = |why: &str| {
         Error::new(Step::Streams, code::CANNOT_CREATE, opening(name, path), why)
             .advise("with `user` or `group`, name the file itself")
     };
-    match retry(|| open(path, flags | OPEN_FLAGS | OFlag::O_NOFOLLOW, LOG_MODE)) {
-        Err(Errno::ELOOP) => Err(refused("it is a symbolic link")),
-        Ok(fd) => match retry(|| fstat(&fd)).map_err(|errno| failed(name, path, errno))?.st_nlink {
-            0 | 1 => Ok(Ok(fd)),
-            _ => Err(refused("it has several names")),
-        },
-        failed => Ok(failed),
+    let no_link = if for_another { OFlag::O_NOFOLLOW } else { OFlag::empty() };
+    let fd = match retry(|| open(path, flags | OPEN_FLAGS | no_link, LOG_MODE)) {
+        Err(Errno::ELOOP) if for_another => return Err(refused("it is a symbolic link")),
+        Err(errno) => return Ok(Err(errno)),
+        Ok(fd) => fd,
+    };
+    let stat = retry(|| fstat(&fd)).map_err(|errno| failed(name, path, errno))?;
+    match stat.st_nlink {
+        // Of no use as a stream, and with a new root a way out of it.
+        _ if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR => Ok(Err(Errno::EISDIR)),
+        2.. if for_another => Err(refused("it has several names")),
+        _ => Ok(Ok(fd)),
     }
 }
 
