@@ -93,7 +93,7 @@ fn one_of_a_hundred() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes ten seconds"]
 fn one_of_a_hundred_in_50_rounds() {
     a_hundred_starts(50);
 }
@@ -179,6 +179,32 @@ fn locked_and_still_stale() {
         })
     });
     assert!(record.body, "{record:#?}");
+}
+
+/// The old daemon ends, and removes its file, when the new one has opened that and not yet locked it. The lock of a file
+/// without a name would be nobody's.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn removed_before_it_is_locked() {
+    use tests::tracer::{Role, trace};
+
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let old = start(&family, &pid_file);
+    let mut removed = false;
+    let record = trace(
+        launch(&family, &pid_file).args(["notify", "mark"]),
+        |call| {
+            if !removed && call.role == Role::Launcher && call.name() == "flock" {
+                send(Signal::SIGTERM, old.pid);
+                until_dead(old.pid);
+                removed = true;
+            }
+            None
+        },
+        |record| assert_eq!(daemon_of(&pid_file).pid, record.pids[&Role::Daemon]),
+    );
+    assert!(removed && record.body, "{record:#?}");
 }
 
 #[test]
