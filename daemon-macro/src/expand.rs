@@ -97,8 +97,12 @@ impl Parts<'_> {
         let runtime = &self.runtime;
         let unfilled = self.unfilled.iter().map(|param| param.set_to(&nothing()));
         let take = quote_spanned!(own=> #runtime::__private::take());
+        // What only an option uses is not unused, although this function does not use it.
+        let used = |param: &Param| self.options.iter().any(|given| given.mentions(&param.pattern));
+        let allow =
+            self.value.as_ref().filter(|param| used(param)).map(|_| quote_spanned!(own=> #[allow(unused_variables)]));
         let taken = self.value.iter().chain(&self.ready).map(|param| param.set_to(&take));
-        let body = with_statements(body, quote! { #(#unfilled)* #(#taken)* });
+        let body = with_statements(body, quote! { #(#unfilled)* #allow #(#taken)* });
 
         // A name can be bound here too, for the options; another pattern binds references to what is handed on.
         let value = self.value.as_ref().map(|param| param.named(param.name().unwrap_or(Ident::new("value", own))));

@@ -139,6 +139,17 @@ impl Given {
         }
     }
 
+    /// Whether the value has a name in it that stands in a pattern too.
+    pub(crate) fn mentions(&self, pattern: &TokenStream) -> bool {
+        match &self.value {
+            Value::Tokens(value) => {
+                let (names, used) = (words(pattern.clone()), words(value.clone()));
+                names.iter().any(|name| used.contains(name))
+            }
+            _ => false,
+        }
+    }
+
     /// As the user wrote it, if that is short.
     fn written(&self) -> String {
         match &self.value {
@@ -146,6 +157,19 @@ impl Given {
             _ => format!("`{}`", self.option),
         }
     }
+}
+
+/// Each word, also inside of brackets.
+fn words(tokens: TokenStream) -> Vec<Ident> {
+    let mut all = Vec::new();
+    for token in tokens {
+        match token {
+            TokenTree::Ident(word) => all.push(word),
+            TokenTree::Group(group) => all.extend(words(group.stream())),
+            _ => {}
+        }
+    }
+    all
 }
 
 /// Reads the options, and notes every mistake.
@@ -287,7 +311,7 @@ fn check(kind: Kind, value: &TokenStream) -> Vec<(TokenStream, Mistake)> {
     let mut mistakes = Vec::new();
     match (kind, literal(value), last) {
         (Kind::Crate, ..) => mistakes.extend((!is_path(value)).then(|| (value.clone(), Mistake::Kind))),
-        (Kind::Descriptors | Kind::Names, None, Some(TokenTree::Group(list))) => {
+        (Kind::Descriptors | Kind::Names, None, Some(TokenTree::Group(list))) if is_list(value) => {
             let mut before = Vec::new();
             for (item, _) in split(list.stream(), false) {
                 let item = item.into_iter().collect();
@@ -307,6 +331,19 @@ fn check(kind: Kind, value: &TokenStream) -> Vec<(TokenStream, Mistake)> {
         _ => {}
     }
     mistakes
+}
+
+/// `[…]`, `&[…]` or `vec![…]`: a list that is written out, and no call or index.
+fn is_list(value: &TokenStream) -> bool {
+    let tokens: Vec<TokenTree> = value.clone().into_iter().collect();
+    let is_brackets =
+        |token: &TokenTree| matches!(token, TokenTree::Group(list) if list.delimiter() == Delimiter::Bracket);
+    match &*tokens {
+        [list] => is_brackets(list),
+        [and, list] => is_punct(and, '&') && is_brackets(list),
+        [vec, not, list] => is_word(vec, "vec") && is_punct(not, '!') && is_brackets(list),
+        _ => false,
+    }
 }
 
 /// Checks a literal that is a value, or stands in a list.

@@ -60,8 +60,12 @@ impl Default for Daemon {
 
 /// One method an option; its field has the same name.
 macro_rules! options {
-    ($($(#[$doc:meta])* $name:ident: $type:ty;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $example:literal;)*) => {$(
         $(#[$doc])*
+        ///
+        /// ```
+        #[doc = concat!("let daemon = daemon_runtime::Daemon::new().", stringify!($name), "(", $example, ");")]
+        /// ```
         pub fn $name(mut self, value: impl Value<$type>) -> Self {
             if let Some(value) = value.value() {
                 self.$name = value.into();
@@ -73,6 +77,13 @@ macro_rules! options {
 
 impl Daemon {
     /// A daemon with the defaults.
+    ///
+    /// ```no_run
+    /// // What is open here counts as inherited.
+    /// let daemon = daemon_runtime::Daemon::new();
+    /// // What is opened from here on stays open.
+    /// # let _ = daemon;
+    /// ```
     pub fn new() -> Self {
         Self::with(Inherited::list())
     }
@@ -105,16 +116,16 @@ impl Daemon {
 
     options! {
         /// The file mode creation mask, at most `0o777`: umask(2). Default: `0o022`.
-        umask: u32;
+        umask: u32 = "0o027";
         /// The working directory, an absolute path: chdir(2). Default: `/`, so that no file system is kept busy.
         /// With [`chroot`](Self::chroot), a path inside the new root.
-        chdir: PathBuf;
+        chdir: PathBuf = "\"/srv\"";
         /// Whether dead children leave no zombies: `SIGCHLD` is ignored, signal(7), from the moment that the daemon is
         /// ready. Default: off.
         ///
         /// Then `Command::status` and `Command::output` fail with `ECHILD`, and programs that the daemon starts
         /// inherit the setting.
-        ignore_sigchld: bool;
+        ignore_sigchld: bool = "true";
         /// A file that holds the daemon's pid and allows one instance. Relative paths are taken from where the program
         /// was started. Default: none.
         ///
@@ -126,24 +137,24 @@ impl Daemon {
         /// A program that ends by `_exit`, or sets a signal back to its default and raises it, leaves the file behind.
         /// With `user` the file is that user's, and start-stop-daemon(8) then wants `--user` or `--exec` beside
         /// `--pidfile`. Symbolic links are refused, and so are files with several names.
-        pid_file: PathBuf;
+        pid_file: PathBuf = "\"/run/app.pid\"";
         /// What standard input reads from. Default: `/dev/null`.
-        stdin: PathBuf;
+        stdin: PathBuf = "\"/etc/app.conf\"";
         /// A log file for standard output, from the moment that the daemon is ready; appended to, and created with
         /// mode 0640 for the daemon's user. Default: `/dev/null`.
         ///
         /// With `user` or `group` a symbolic link is refused, and so is a file with several names: root does not open
         /// by a name that the user may have set as a trap.
-        stdout: PathBuf;
+        stdout: PathBuf = "\"/var/log/app.log\"";
         /// The same for standard error. The same file as [`stdout`](Self::stdout) is opened once, so that lines do not
         /// overwrite each other. Default: `/dev/null`.
-        stderr: PathBuf;
+        stderr: PathBuf = "\"/var/log/app.log\"";
         /// Whether `SIGHUP` opens the log files anew, as logrotate(8) wants it. Default: off.
         ///
         /// If a file cannot be opened, the old one stays in use and a line in it says why. A handler that the program
         /// has installed before the daemon is ready is called afterwards; one that comes later has to call the
         /// one before it, as signal-hook and tokio do.
-        reopen_on_sighup: bool;
+        reopen_on_sighup: bool = "true";
         /// The user to become, by name or number. Only root may ask for it. Default: unchanged.
         ///
         /// Also sets the primary group, unless [`group`](Self::group) is given, the supplementary groups from the
@@ -153,32 +164,32 @@ impl Daemon {
         ///
         /// The C library cannot tell an unreadable group database from an empty one; then the daemon has fewer groups,
         /// never more.
-        user: Id;
+        user: Id = "\"www-data\"";
         /// The group to become, by name or number. Only root may ask for it. Default: the user's, if a user is given.
         ///
         /// Without a user the supplementary groups are cleared.
-        group: Id;
+        group: Id = "33";
         /// The root directory, an absolute path: chroot(2). Names are looked up and files opened before. Default: none.
-        chroot: PathBuf;
+        chroot: PathBuf = "\"/var/empty\"";
         /// Whether programs that the daemon starts can gain no rights: PR_SET_NO_NEW_PRIVS(2const). Default: off.
-        no_new_privileges: bool;
+        no_new_privileges: bool = "true";
         /// Whether no core is dumped: RLIMIT_CORE of getrlimit(2) is 0, and the process is not dumpable. Default: off.
-        no_core_dumps: bool;
+        no_core_dumps: bool = "true";
         /// Inherited descriptors to keep open, at their numbers; 3 and above. Default: none.
-        keep_fds: Vec<RawFd>;
+        keep_fds: Vec<RawFd> = "[3, 4]";
         /// The environment variables to keep; all others are cleared, and `PATH`, unless it is named here, is a plain
         /// one. Default: all but those that describe the terminal and the login session.
-        keep_env: Vec<OsString>;
+        keep_env: Vec<OsString> = "[\"RUST_LOG\", \"LANG\"]";
         /// Whether not to detach. Default: [`supervised`](crate::supervised).
         ///
         /// In the foreground streams, descriptors, signals and the environment stay as they are.
-        foreground: bool;
+        foreground: bool = "std::env::args().any(|arg| arg == \"--foreground\")";
         /// How long the daemon may take until it is ready, in seconds or as a `Duration`; more than 0. Default: 90 s.
         ///
         /// Afterwards its process group gets `SIGTERM` and, after 5 s, `SIGKILL`.
-        start_timeout: Duration;
+        start_timeout: Duration = "std::time::Duration::from_millis(1500)";
         /// Whether to print the process table of the launch on standard error. Default: off.
-        trace: bool;
+        trace: bool = "true";
     }
 
     /// Turns this process into the daemon.
@@ -192,6 +203,16 @@ impl Daemon {
     /// Whatever cannot be done is an error here: in the launcher, before anything is forked, or in the daemon, whose
     /// exit code the launcher passes on. When the session leader fails, or the daemon is killed or too slow, the
     /// launcher says so itself and exits.
+    ///
+    /// ```no_run
+    /// match daemon_runtime::Daemon::new().pid_file("/run/app.pid").start() {
+    ///     Ok(ready) => ready.notify(),
+    ///     Err(error) => {
+    ///         eprintln!("app: {error}");
+    ///         std::process::exit(error.exit_code().into());
+    ///     }
+    /// }
+    /// ```
     pub fn start(self) -> Result<Ready> {
         crate::start::start(self)
     }

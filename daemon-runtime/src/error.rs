@@ -6,6 +6,13 @@ use std::io::{self, Write};
 use nix::errno::Errno;
 
 /// The part of the work that failed; see [`Error::step`].
+///
+/// ```
+/// use daemon_runtime::{Daemon, Step};
+///
+/// let error = Daemon::new().chdir("not/absolute").start().unwrap_err();
+/// assert_eq!(error.step(), Step::Options);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
@@ -39,6 +46,12 @@ pub enum Step {
 ///
 /// [`Display`](fmt::Display), and `Debug` too, so that `fn main() -> Result<(), Error>` reads well, is one line without
 /// the program's name: what could not be done, on what, why, and what to do.
+///
+/// ```
+/// let error = daemon_runtime::Daemon::new().umask(0o1777).start().unwrap_err();
+/// assert_eq!(error.to_string(), "cannot use umask = 0o1777: `umask` must be at most 0o777; correct the option");
+/// assert_eq!(error.exit_code(), 64);
+/// ```
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -100,6 +113,13 @@ impl Error {
     }
 
     /// The step that failed.
+    ///
+    /// ```
+    /// use daemon_runtime::{Daemon, Step};
+    ///
+    /// let error = Daemon::new().pid_file("").start().unwrap_err();
+    /// assert_eq!(error.step(), Step::Options);
+    /// ```
     pub fn step(&self) -> Step {
         self.0.step
     }
@@ -116,6 +136,11 @@ impl Error {
     /// | 73 | a file cannot be created |
     /// | 75 | not ready in time |
     /// | 77 | not permitted |
+    ///
+    /// ```
+    /// let error = daemon_runtime::Daemon::new().start_timeout(0).start().unwrap_err();
+    /// assert_eq!(error.exit_code(), 64);
+    /// ```
     pub fn exit_code(&self) -> u8 {
         self.0.code
     }

@@ -43,6 +43,15 @@ pub struct Instance {
 
 impl Instance {
     /// The daemon with this pid file. Looks at nothing yet.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
+    /// # use std::time::Duration;
+    /// # use daemon_runtime::Instance;
+    /// let daemon = Instance::at("/run/app.pid");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn at(pid_file: impl AsRef<Path>) -> Self {
         Instance { pid_file: pid_file.as_ref().to_owned() }
     }
@@ -52,6 +61,17 @@ impl Instance {
     /// # Errors
     ///
     /// The file cannot be read, or a start is under way that has not come to write its pid.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
+    /// # use std::time::Duration;
+    /// # use daemon_runtime::Instance;
+    /// if let Some(pid) = Instance::at("/run/app.pid").pid()? {
+    ///     println!("running as process {pid}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pid(&self) -> Result<Option<u32>> {
         Ok(self.find()?.map(|(pid, _)| pid.as_raw().unsigned_abs()))
     }
@@ -61,6 +81,17 @@ impl Instance {
     /// # Errors
     ///
     /// As for [`pid`](Self::pid).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
+    /// # use std::time::Duration;
+    /// # use daemon_runtime::Instance;
+    /// // The exit codes of "status" in an LSB init script.
+    /// let daemon = Instance::at("/run/app.pid");
+    /// let code = if daemon.pid()?.is_some() { 0 } else if daemon.is_stale()? { 1 } else { 3 };
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_stale(&self) -> Result<bool> {
         Ok(self.find()?.is_none() && self.open()?.is_some())
     }
@@ -70,6 +101,16 @@ impl Instance {
     /// # Errors
     ///
     /// No daemon runs (code 69), or this user may not signal it (code 77).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
+    /// # use std::time::Duration;
+    /// # use daemon_runtime::Instance;
+    /// const SIGUSR1: i32 = 10;
+    /// Instance::at("/run/app.pid").signal(SIGUSR1)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn signal(&self, signal: i32) -> Result<()> {
         self.running()?.send(signal)
     }
@@ -79,6 +120,15 @@ impl Instance {
     /// # Errors
     ///
     /// As for [`signal`](Self::signal).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
+    /// # use std::time::Duration;
+    /// # use daemon_runtime::Instance;
+    /// Instance::at("/run/app.pid").reload()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn reload(&self) -> Result<()> {
         self.running()?.send(libc::SIGHUP)
     }
@@ -88,6 +138,15 @@ impl Instance {
     /// # Errors
     ///
     /// As for [`signal`](Self::signal), or it still runs after the timeout (code 75).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
+    /// # use std::time::Duration;
+    /// # use daemon_runtime::Instance;
+    /// Instance::at("/run/app.pid").stop(Duration::from_secs(10))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stop(&self, timeout: Duration) -> Result<()> {
         self.running()?.end(Signal::SIGTERM, timeout)
     }
@@ -97,6 +156,15 @@ impl Instance {
     /// # Errors
     ///
     /// As for [`signal`](Self::signal).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
+    /// # use std::time::Duration;
+    /// # use daemon_runtime::Instance;
+    /// Instance::at("/run/app.pid").stop_or_kill(Duration::from_secs(10))?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stop_or_kill(&self, timeout: Duration) -> Result<()> {
         let running = self.running()?;
         match running.end(Signal::SIGTERM, timeout) {

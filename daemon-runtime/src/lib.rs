@@ -206,6 +206,7 @@ mod value;
 #[path = "expansion.rs"]
 pub mod __private;
 
+#[doc(inline)]
 pub use daemon_macro::daemon;
 
 #[cfg(target_os = "linux")]

@@ -144,6 +144,18 @@ fn flush() -> Result<()> {
 /// A main that takes it decides itself when that is; one that does not is ready as soon as its body starts. As long as
 /// it is not ready, the launcher waits, and what is printed reaches the terminal. The end of the process before
 /// [`notify`](Ready::notify), however it comes, is a failed start.
+///
+/// ```no_run
+/// use daemon_runtime::{Ready, daemon};
+///
+/// #[daemon]
+/// fn main(ready: Ready) -> std::io::Result<()> {
+///     let config = std::fs::read_to_string("/etc/app.conf")?; // A failure ends the launcher, with the same exit code.
+///     ready.notify();
+///     println!("{config}");
+///     Ok(())
+/// }
+/// ```
 #[must_use = "the launcher waits until `notify` is called"]
 #[derive(Debug)]
 pub struct Ready {
@@ -166,6 +178,14 @@ impl Ready {
     /// launcher's standard error, and ends the process, and with it the launcher, with the error's exit code.
     ///
     /// In the foreground it tells the supervisor, and changes no stream.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
+    /// let ready = daemon_runtime::Daemon::new().start()?;
+    /// ready.notify();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn notify(self) {
         let Ready { asked, detached } = self;
         let settled = match detached {

@@ -93,11 +93,19 @@ impl Default for Builder {
 
 impl Builder {
     /// A thread without a name.
+    ///
+    /// ```
+    /// let worker = daemon_runtime::thread::Builder::new();
+    /// ```
     pub fn new() -> Self {
         Builder(thread::Builder::new())
     }
 
     /// Names the thread, for panics and for `ps -L`.
+    ///
+    /// ```
+    /// let worker = daemon_runtime::thread::Builder::new().name("worker");
+    /// ```
     pub fn name(self, name: impl Into<String>) -> Self {
         Builder(self.0.name(name.into()))
     }
@@ -107,6 +115,11 @@ impl Builder {
     /// # Errors
     ///
     /// The system cannot start it: pthread_create(3).
+    ///
+    /// ```
+    /// let worker = daemon_runtime::thread::Builder::new().spawn(|| 6 * 7);
+    /// assert_eq!(worker.unwrap().join().unwrap(), 42);
+    /// ```
     pub fn spawn<F, T>(self, work: F) -> io::Result<JoinHandle<T>>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -139,6 +152,11 @@ impl Drop for End {
 }
 
 /// A thread to wait for. Dropped, it changes nothing: main's end waits all the same.
+///
+/// ```
+/// let worker: daemon_runtime::thread::JoinHandle<u8> = daemon_runtime::thread::spawn(|| 3);
+/// assert_eq!(worker.join().unwrap(), 3);
+/// ```
 pub struct JoinHandle<T>(thread::JoinHandle<T>);
 
 impl<T> JoinHandle<T> {
@@ -147,6 +165,11 @@ impl<T> JoinHandle<T> {
     /// # Errors
     ///
     /// The value that it panicked with. Then the panic is known, and does not change the exit code.
+    ///
+    /// ```
+    /// let worker = daemon_runtime::thread::spawn(|| panic!("it is told here"));
+    /// assert!(worker.join().is_err());
+    /// ```
     pub fn join(self) -> thread::Result<T> {
         let id = self.0.thread().id();
         let result = self.0.join();
@@ -155,11 +178,22 @@ impl<T> JoinHandle<T> {
     }
 
     /// The thread itself.
+    ///
+    /// ```
+    /// let worker = daemon_runtime::thread::spawn(std::thread::park);
+    /// worker.thread().unpark();
+    /// ```
     pub fn thread(&self) -> &thread::Thread {
         self.0.thread()
     }
 
     /// Whether it has ended.
+    ///
+    /// ```
+    /// let worker = daemon_runtime::thread::spawn(std::thread::park);
+    /// assert!(!worker.is_finished());
+    /// worker.thread().unpark();
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.0.is_finished()
     }

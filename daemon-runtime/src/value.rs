@@ -7,6 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A user or group: by name, or by number.
+///
+/// ```
+/// use daemon_runtime::{Daemon, Id};
+///
+/// // The same three times.
+/// let daemon = Daemon::new().user("root").user(0).user(Id::Number(0));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Id {
     /// A name of the user or group database.
@@ -27,12 +34,28 @@ impl fmt::Display for Id {
 /// A value that an option of type `T` takes. `None` is "not given".
 ///
 /// Only borrowed, so that `pid_file(&args.pid_file)` leaves `args` whole. The implementations are the whole list.
+///
+/// ```
+/// use std::path::PathBuf;
+/// use daemon_runtime::Daemon;
+///
+/// let from_arguments: Option<PathBuf> = None;
+/// let daemon = Daemon::new().pid_file("/run/app.pid").pid_file(&from_arguments).start_timeout(30);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no value for an option of type `{T}`",
     label = "a `{T}` is wanted here, or something that converts to it, or an `Option` of that"
 )]
 pub trait Value<T> {
     /// The value, or `None` if it is not given.
+    ///
+    /// ```
+    /// use std::path::PathBuf;
+    /// use daemon_runtime::Value;
+    ///
+    /// let path: Option<PathBuf> = Some("/run/app.pid").value();
+    /// assert_eq!(path, Some(PathBuf::from("/run/app.pid")));
+    /// ```
     fn value(&self) -> Option<T>;
 }
 
