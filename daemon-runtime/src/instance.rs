@@ -280,12 +280,20 @@ impl Running<'_> {
     fn send(&self, signal: c_int) -> Result<()> {
         sys::pidfd_send_signal(self.pidfd.as_fd(), signal).map_err(|errno| match errno {
             Errno::ESRCH => self.instance.absent("it has just ended"),
-            errno => Error::system(Step::Instance, format!("send signal {signal} to process {}", self.pid), errno),
+            errno => self.not_sent(signal, errno),
         })
     }
 
+    fn not_sent(&self, signal: c_int, errno: Errno) -> Error {
+        Error::system(Step::Instance, format!("send signal {signal} to process {}", self.pid), errno)
+    }
+
     fn end(&self, signal: Signal, timeout: Duration) -> Result<()> {
-        self.send(signal as c_int)?;
+        match sys::pidfd_send_signal(self.pidfd.as_fd(), signal as c_int) {
+            // It has ended by itself since it was found.
+            Err(Errno::ESRCH) => return Ok(()),
+            sent => sent.map_err(|errno| self.not_sent(signal as c_int, errno))?,
+        }
         let started = Instant::now();
         loop {
             let left = timeout.saturating_sub(started.elapsed());
