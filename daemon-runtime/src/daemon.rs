@@ -158,8 +158,8 @@ impl Daemon {
         /// The user to become, by name or number. Only root may ask for it. Default: unchanged.
         ///
         /// Also sets the primary group, unless [`group`](Self::group) is given, the supplementary groups from the
-        /// group database (none for a number without an entry), and `USER`, `LOGNAME`, `HOME` and `SHELL`. All
-        /// capabilities go. Afterwards the process is not dumpable, as the kernel has it (`fs.suid_dumpable` of
+        /// group database (none for a number without an entry), and `USER`, `LOGNAME`, `HOME` and `SHELL`. The
+        /// capability sets become empty; the bounding set stays, as it is for every user. Afterwards the process is not dumpable, as the kernel has it (`fs.suid_dumpable` of
         /// proc_sys_fs(5)), so it leaves no core file.
         ///
         /// The C library cannot tell an unreadable group database from an empty one; then the daemon has fewer groups,

@@ -15,7 +15,7 @@
 //! * A fork copies one thread. The locks that the others held stay locked.
 //!
 //! Here each of these is a step that is done, in order, and checked; or the start fails, says why at the terminal, and
-//! leaves nothing behind.
+//! leaves no process, no pid file and no lock behind.
 //!
 //! # Example
 //!
@@ -24,7 +24,7 @@
 //! use std::net::TcpListener;
 //! use daemon_runtime::{Ready, daemon};
 //!
-//! #[daemon(pid_file = "/run/echo.pid", stderr = "/var/log/echo.log", user = "www-data")]
+//! #[daemon(pid_file = "/run/echo/echo.pid", stderr = "/var/log/echo/echo.log", user = "www-data")]
 //! fn main(ready: Ready) -> io::Result<()> {
 //!     let listener = TcpListener::bind("127.0.0.1:7777")?; // A failure is seen at the terminal; exit code 1.
 //!     println!("listening");                               // Still the terminal.
@@ -102,6 +102,9 @@
 //! | `start_timeout` | seconds, or `Duration` | 90 s | how long it may take until it is ready |
 //! | `trace` | flag, or bool | off | print the process table of the launch |
 //! | `crate` | path | `::daemon_runtime` | for a re-exported or renamed runtime |
+//!
+//! With `user`, give that user the folders of the pid file and the logs: otherwise the daemon can neither remove the one
+//! when it ends (then it is emptied), nor open the others anew.
 //!
 //! The defaults are the world that systemd gives a service, so that a program behaves the same whoever starts it.
 //!

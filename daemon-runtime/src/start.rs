@@ -36,6 +36,7 @@ fn in_background(mut asked: Daemon) -> Result<Ready> {
     let keep = streams.fds().chain(pid_file.iter().map(PidFile::fd)).chain(place.fds()).chain(sockets.clone());
     let inherited = std::mem::replace(&mut asked.inherited, descriptors::Inherited::All);
     inherited.close(keep.chain(asked.keep_fds.iter().copied()).collect())?;
+    let variables = environment::Unwanted::find(asked.keep_env.as_deref());
     flush()?;
 
     let trace = Trace(asked.trace);
@@ -46,7 +47,7 @@ fn in_background(mut asked: Daemon) -> Result<Ready> {
     place.enter()?;
     streams.switch_stdin()?;
     signals::reset()?;
-    environment::clean(asked.keep_env.as_deref());
+    variables.clear();
     environment::pass_sockets(!sockets.is_empty());
     environment::set_user(&identity);
     own_pid_file(&asked, pid_file)?;

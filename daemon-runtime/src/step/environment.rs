@@ -54,22 +54,36 @@ const PLAIN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 /// The variables of the socket passing protocol of sd_listen_fds(3), which are not the environment's to drop.
 const PASSED_SOCKETS: &[&str] = &["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
-/// Clears what describes the terminal or, with `keep`, everything but what it names.
-pub(crate) fn clean(keep: Option<&[OsString]>) {
-    // Collected first: the environment must not change while it is read.
-    let Some(keep) = keep else {
+/// What of the environment goes.
+pub(crate) enum Unwanted<'a> {
+    /// What describes the terminal.
+    These(Vec<OsString>),
+    /// Everything but this.
+    AllBut(&'a [OsString]),
+}
+
+impl<'a> Unwanted<'a> {
+    /// Found out in the launcher: in a forked process each first touch of the memory takes longer.
+    pub(crate) fn find(keep: Option<&'a [OsString]>) -> Self {
         let of_terminal = |name: &OsString| TERMINAL.iter().any(|pattern| matches(pattern, name));
-        let names: Vec<OsString> = env::vars_os().map(|(name, _)| name).filter(of_terminal).collect();
-        return names.iter().for_each(|name| set_env(name, None));
-    };
-    let kept =
-        |name: &OsStr| keep.iter().any(|kept| kept == name) || PASSED_SOCKETS.iter().any(|passed| name == *passed);
-    let variables: Vec<(OsString, OsString)> = env::vars_os().filter(|(name, _)| kept(name)).collect();
-    clear_env();
-    if !keep.iter().any(|name| name == "PATH") {
-        set_env(OsStr::new("PATH"), Some(OsStr::new(PLAIN_PATH)));
+        let these = || env::vars_os().map(|(name, _)| name).filter(of_terminal).collect();
+        keep.map_or_else(|| Unwanted::These(these()), Unwanted::AllBut)
     }
-    variables.iter().for_each(|(name, value)| set_env(name, Some(value)));
+
+    pub(crate) fn clear(self) {
+        let keep = match self {
+            Unwanted::These(names) => return names.iter().for_each(|name| set_env(name, None)),
+            Unwanted::AllBut(keep) => keep,
+        };
+        let kept =
+            |name: &OsStr| keep.iter().any(|kept| kept == name) || PASSED_SOCKETS.iter().any(|passed| name == *passed);
+        let variables: Vec<(OsString, OsString)> = env::vars_os().filter(|(name, _)| kept(name)).collect();
+        clear_env();
+        if !keep.iter().any(|name| name == "PATH") {
+            set_env(OsStr::new("PATH"), Some(OsStr::new(PLAIN_PATH)));
+        }
+        variables.iter().for_each(|(name, value)| set_env(name, Some(value)));
+    }
 }
 
 /// Makes the sockets that were passed to the launcher the daemon's: sd_listen_fds(3) compares the pid.
