@@ -19,8 +19,10 @@ fn main(ready: Ready) -> fixture::Result {
         assert!(!panics, "the thread fails");
         wait("main");
         touch("thread").expect("a mark");
-        while for_ever {
-            std::thread::park();
+        if for_ever {
+            loop {
+                std::thread::park();
+            }
         }
     })?;
     if how == "joined" {
