@@ -1,6 +1,6 @@
 #![deny(warnings)]
 use daemon_runtime::daemon;
 
-#[daemon(setup = 3, umask = number)]
+#[daemon(setup = 3)]
 #[tokio::main]
 async fn main(number: u32) {}
