@@ -127,8 +127,8 @@ impl Parts<'_> {
             return TokenStream::new();
         };
         let own = Span::mixed_site();
-        let has_setup = self.setup.is_some();
-        let mut daemon = quote_spanned!(own=> #runtime::__private::daemon(#has_setup));
+        let user_code = self.setup.is_some() || self.options.iter().any(|given| given.has_code());
+        let mut daemon = quote_spanned!(own=> #runtime::__private::daemon(#user_code));
         let mut before = TokenStream::new();
         if let Some(setup) = &self.setup {
             let setup = value.map_or_else(|| quote!(#setup;), |param| param.set_to(setup));

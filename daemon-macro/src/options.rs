@@ -139,6 +139,14 @@ impl Given {
         }
     }
 
+    /// Whether the value is code of the user's, which could open files that stay open.
+    pub(crate) fn has_code(&self) -> bool {
+        match &self.value {
+            Value::Tokens(value) if self.kind != Kind::Crate => !only_literals(value.clone()),
+            _ => false,
+        }
+    }
+
     /// Whether the value has a name in it that stands in a pattern too.
     pub(crate) fn mentions(&self, pattern: &TokenStream) -> bool {
         match &self.value {
@@ -157,6 +165,14 @@ impl Given {
             _ => format!("`{}`", self.option),
         }
     }
+}
+
+fn only_literals(tokens: TokenStream) -> bool {
+    tokens.into_iter().all(|token| match token {
+        TokenTree::Literal(_) | TokenTree::Punct(_) => true,
+        TokenTree::Ident(word) => word == "true" || word == "false",
+        TokenTree::Group(group) => only_literals(group.stream()),
+    })
 }
 
 /// Each word, also inside of brackets.

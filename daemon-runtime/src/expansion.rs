@@ -6,9 +6,9 @@ use std::cell::RefCell;
 use crate::step::descriptors::Inherited;
 use crate::{Daemon, Ready};
 
-/// The first call of all: notes what is inherited, before `setup` opens more.
-pub fn daemon(has_setup: bool) -> Daemon {
-    Daemon::with(if has_setup { Inherited::list() } else { Inherited::All })
+/// The first call of all: notes what is inherited, if code of the program that comes before the start may open more.
+pub fn daemon(user_code: bool) -> Daemon {
+    Daemon::with(if user_code { Inherited::list() } else { Inherited::All })
 }
 
 /// What main holds until its end, which waits for [`thread`](crate::thread)s.

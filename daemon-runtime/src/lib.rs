@@ -157,8 +157,8 @@
 //! * Linux 5.9 or newer, for close_range(2). Between the launcher's `go` and its exit there is one system call; that a
 //!   SIGKILL hit just there is known from Linux 6.15 on.
 //! * The daemon must be the first to start threads. Static constructors or `setup` may start none that still run.
-//! * With `setup`, or by hand, inherited descriptors are listed in /proc/self/fd to tell them from the program's own,
-//!   which takes time in proportion to their number. Without, the cost is constant.
+//! * With `setup`, an option that is no literal, or by hand, inherited descriptors are listed in /proc/self/fd to tell
+//!   them from the program's own, which takes time in proportion to their number. Otherwise the cost is constant.
 //! * What `setup` starts, such as child processes, is the launcher's and not waited for.
 //! * A daemon that blocks all signals while it starts outlives a launcher that was killed, until it is ready. Then it
 //!   ends.

@@ -36,6 +36,8 @@ const PLAIN: Scene = Scene {
     ignored: &[13],
 };
 
+const LITERAL: Scene = Scene { name: "nothing but literals", program: env!("CARGO_BIN_EXE_unseen"), ..PLAIN };
+
 const READY: Scene = Scene {
     name: "with Ready, log files, a pid file",
     program: env!("CARGO_BIN_EXE_ready"),
@@ -290,6 +292,11 @@ fn sweep(scene: Scene) {
 #[test]
 fn every_call_without_ready() {
     sweep(PLAIN);
+}
+
+#[test]
+fn every_call_with_nothing_but_literals() {
+    sweep(LITERAL);
 }
 
 #[test]

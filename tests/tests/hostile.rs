@@ -6,7 +6,12 @@ use nix::sys::signal::Signal;
 use tests::hostile::{self, Condition};
 use tests::{Expected, Family};
 
-const PROGRAMS: [&str; 3] = [env!("CARGO_BIN_EXE_plain"), env!("CARGO_BIN_EXE_ready"), env!("CARGO_BIN_EXE_by_hand")];
+const PROGRAMS: [&str; 4] = [
+    env!("CARGO_BIN_EXE_literal"),
+    env!("CARGO_BIN_EXE_plain"),
+    env!("CARGO_BIN_EXE_ready"),
+    env!("CARGO_BIN_EXE_by_hand"),
+];
 
 /// Starts each fixture in the conditions, and compares its daemon with one that was started in none.
 #[track_caller]

@@ -72,7 +72,7 @@ impl Inherited {
             }
             Inherited::Unknown(errno) => {
                 Err(Error::system(Step::Descriptors, "list inherited descriptors in /proc/self/fd", errno)
-                    .advise("mount /proc, or open nothing before the daemon starts (no `setup`)"))
+                    .advise("mount /proc, or give only literals, which open nothing before the daemon starts"))
             }
         }
     }
