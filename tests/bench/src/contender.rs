@@ -68,7 +68,7 @@ pub fn all(harness: &Harness) -> Vec<Contender> {
         rust("empty program", None, "bench-empty", false),
         other("C", vec![c.clone()]),
         rust("#[daemon]", Some("daemon-runtime"), "bench-ours", true),
-        rust("#[daemon] Ready", Some("daemon-runtime"), "bench-ours-ready", true),
+        rust("#[…] Ready", Some("daemon-runtime"), "bench-ours-ready", true),
         rust("daemonize", Some("daemonize"), "bench-daemonize", false),
         rust("fork daemon", Some("fork"), "bench-fork", false),
         rust("daemonize-me", Some("daemonize-me"), "bench-daemonize-me", false),
