@@ -115,9 +115,7 @@ impl PidFile {
         std::mem::forget(self.fd.take());
         Ok(())
     }
-}
 
-impl PidFile {
     /// Takes back what the start has done.
     pub(crate) fn remove(&self) {
         if self.fd.is_some() {
