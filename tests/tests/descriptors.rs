@@ -18,6 +18,7 @@ use tests::{Expected, Family, Launch};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const PREPARED: &str = env!("CARGO_BIN_EXE_prepared");
+const LITERAL_KEPT: &str = env!("CARGO_BIN_EXE_literal_kept");
 const PASSED: &str = env!("CARGO_BIN_EXE_passed");
 const PROGRAMS: [&str; 3] = [READY, PREPARED, env!("CARGO_BIN_EXE_plain")];
 
@@ -68,6 +69,15 @@ fn has_open(launch: Launch<'_>, expected: &[(i32, PathBuf)]) {
     Expected { others, ..Expected::default() }.assert(&daemon);
     let expected: BTreeMap<i32, PathBuf> = expected.iter().cloned().collect();
     assert_eq!(daemon.fds.into_iter().filter(|(fd, _)| *fd > 2).collect::<BTreeMap<_, _>>(), expected);
+}
+
+/// As it is where nothing but literals stands before the start: all is closed but these, without a look.
+#[test]
+fn kept_by_literals() {
+    let family = Family::new();
+    let [a, b] = ["a", "b"].map(|name| file(&family, name));
+    let open = [(3, &*a), (8, &b), (9, &a), (10, &b), (17, &b), (18, &a), (29, &a)];
+    has_open(family.launch(LITERAL_KEPT).under(only(3..30, &open)), &[(9, a.clone()), (17, b.clone())]);
 }
 
 #[test]
@@ -197,32 +207,33 @@ fn no_free_number() {
 
 const NO_PROC: &str = "mount -t tmpfs none /proc && exec \"$0\" \"$@\"";
 
-fn without_proc<'a>(family: &'a Family, program: &str) -> Launch<'a> {
+fn hide_proc<'a>(family: &'a Family, program: &str) -> Launch<'a> {
     family.launch("unshare").args(["--mount", "sh", "-c", NO_PROC, program])
 }
 
+/// Where nothing but literals stands before the start, nobody else can have opened a descriptor.
 #[test]
 #[ignore = "needs root"]
-fn without_proc_and_setup() {
-    for program in [READY, PROGRAMS[2]] {
-        let family = Family::new();
-        let kept = file(&family, "kept");
-        let launch = without_proc(&family, program).under(only(3..30, &[(9, &kept)]));
-        has_open(launch.env("DAEMON_KEEP_FDS", "9"), &[(9, kept)]);
-    }
+fn without_proc() {
+    let family = Family::new();
+    let [a, b] = ["a", "b"].map(|name| file(&family, name));
+    let open = [(3, &*a), (9, &a), (10, &b), (17, &b), (29, &a)];
+    has_open(hide_proc(&family, LITERAL_KEPT).under(only(3..30, &open)), &[(9, a.clone()), (17, b.clone())]);
 }
 
-/// Nobody can tell what setup has opened from what was inherited.
+/// Nobody can tell what setup, or an option that is no literal, has opened from what was inherited.
 #[test]
 #[ignore = "needs root"]
-fn without_proc_but_with_setup() {
-    let family = Family::new();
-    let mine = file(&family, "mine");
-    let launch = without_proc(&family, PREPARED).under(only(3..30, &[]));
-    let end =
-        launch.env("DAEMON_SETUP", format!("open={}", mine.display())).env("DAEMON_PID_FILE", family.path("pid")).run();
-    end.assert_code(71).assert_one_line().assert_says(&["/proc", "descriptors", "mount /proc"]);
-    family.assert_nothing_left(&family.path("pid"));
+fn without_proc_but_with_code() {
+    for program in [READY, PREPARED] {
+        let family = Family::new();
+        let mine = file(&family, "mine");
+        let launch = hide_proc(&family, program).under(only(3..30, &[]));
+        let launch = launch.env("DAEMON_SETUP", format!("open={}", mine.display()));
+        let end = launch.env("DAEMON_PID_FILE", family.path("pid")).run();
+        end.assert_code(71).assert_one_line().assert_says(&["/proc", "descriptors", "mount /proc"]);
+        family.assert_nothing_left(&family.path("pid"));
+    }
 }
 
 // ---- Passed sockets
