@@ -168,6 +168,11 @@ impl Error {
     }
 }
 
+/// The errno(3) in an error of std.
+pub(crate) fn errno_of(error: &io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EPIPE, Errno::from_raw)
+}
+
 /// One line about this program, written at once so that lines of several processes do not mix.
 pub(crate) fn report(line: &str, mut to: impl Write) {
     let line = format!("{}{}: {line}\n", crate::supervisor::line_prefix(), program());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, open};
 use nix::libc::{self, c_int};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{Pid, geteuid};
@@ -297,9 +297,8 @@ impl Running<'_> {
         let started = Instant::now();
         loop {
             let left = timeout.saturating_sub(started.elapsed());
-            let millis = left.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i32;
             let mut polled = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut polled, PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)) {
+            match poll(&mut polled, sys::poll_timeout(left)) {
                 Ok(0) if left.is_zero() => break,
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(()),

@@ -20,7 +20,7 @@ use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask};
 use nix::unistd::{ForkResult, Pid, getpid, setsid};
 
-use crate::error::{Error, Result, Step, code, report};
+use crate::error::{Error, Result, Step, code, errno_of, report};
 use crate::step::pid_file::{PidFile, remove_kept};
 use crate::step::signals;
 use crate::sys::{self, Children, End, retry};
@@ -155,10 +155,8 @@ impl Start<'_> {
         polled.extend(channel.map(|channel| PollFd::new(channel.as_fd(), PollFlags::POLLIN)));
         let events = retry(|| {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            // Rounded up, so that the last millisecond is not spent in a loop; without a deadline, or one in the far
-            // future, a wake-up in some weeks does no harm.
-            let millis = left.map_or(i32::MAX as u128, |left| left.as_nanos().div_ceil(1_000_000));
-            poll(&mut polled, PollTimeout::try_from(millis.min(i32::MAX as u128) as i32).unwrap_or(PollTimeout::MAX))
+            // Without a deadline, a wake-up in some weeks does no harm.
+            poll(&mut polled, sys::poll_timeout(left.unwrap_or(Duration::MAX)))
         });
         match events.map_err(|errno| failed("wait for the daemon", errno))? {
             0 => Ok(None),
@@ -452,10 +450,6 @@ impl Launcher {
 fn gone() -> Error {
     let why = "the launcher has gone";
     Error::new(Step::Launch, code::TEMPORARY, "start the daemon", why).advise("start it again")
-}
-
-pub(crate) fn errno_of(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EPIPE, Errno::from_raw)
 }
 
 fn fork() -> Result<ForkResult> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use nix::unistd::dup2_stderr;
 
-use crate::error::{Error, Result, Step};
-use crate::launch::{self, Launcher, errno_of};
+use crate::error::{Error, Result, Step, errno_of};
+use crate::launch::{self, Launcher};
 use crate::step::directory::{self, Directory};
 use crate::step::pid_file::{self, PidFile};
 use crate::step::privileges::{self, Identity};

@@ -9,10 +9,9 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::error::{Error, Result, Step};
-use crate::launch::errno_of;
+use crate::error::{Error, Result, Step, errno_of};
 use crate::sys;
 
 /// Whether a supervisor runs this process and wants it in the foreground. The default of the option `foreground`.
@@ -84,6 +83,11 @@ fn is_own_pid(name: &str) -> bool {
 /// is why the `sd-notify` crate does not do here: it looks for the socket when it sends, and knows no abstract ones.
 static WAITING: Mutex<Option<UnixDatagram>> = Mutex::new(None);
 
+fn waiting() -> MutexGuard<'static, Option<UnixDatagram>> {
+    // Nothing panics while it is locked.
+    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Connects to NOTIFY_SOCKET, if there is one.
 pub(crate) fn connect() -> Result<()> {
     let Some(address) = env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
@@ -93,7 +97,7 @@ pub(crate) fn connect() -> Result<()> {
     };
     let socket = UnixDatagram::unbound().map_err(failed)?;
     socket.connect_addr(&socket_address(&address).map_err(failed)?).map_err(failed)?;
-    *WAITING.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(socket);
+    *waiting() = Some(socket);
     sys::at_exit(never_ready).map_err(|errno| failed(errno.into()))
 }
 
@@ -106,8 +110,7 @@ fn socket_address(address: &OsString) -> io::Result<SocketAddr> {
 
 /// Says READY=1.
 pub(crate) fn ready() -> Result<()> {
-    let failed = |error| Error::system(Step::Ready, "tell the supervisor READY=1", errno_of(&error));
-    tell("READY=1").map_err(failed)
+    tell("READY=1").map_err(|errno| Error::system(Step::Ready, "tell the supervisor READY=1", errno))
 }
 
 /// Says why the start failed.
@@ -124,15 +127,9 @@ extern "C" fn never_ready() {
 }
 
 /// Tells how the start ended, once.
-fn tell(state: &str) -> io::Result<()> {
-    let socket = WAITING.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-    let Some(socket) = socket else { return Ok(()) };
-    loop {
-        match socket.send(state.as_bytes()) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            sent => return sent.map(drop),
-        }
-    }
+fn tell(state: &str) -> nix::Result<()> {
+    let Some(socket) = waiting().take() else { return Ok(()) };
+    sys::retry(|| socket.send(state.as_bytes()).map(drop).map_err(|error| errno_of(&error)))
 }
 
 /// What comes before a line on stderr: the priority "error" where that is systemd's journal, sd-daemon(3).

@@ -10,10 +10,12 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::ptr;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{self, c_int, c_void, siginfo_t};
+use nix::poll::PollTimeout;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{ForkResult, Pid};
 
@@ -165,6 +167,12 @@ pub(crate) fn own_signals_of(fd: BorrowedFd<'_>) -> nix::Result<()> {
     // SAFETY: the command takes a pid by value and touches no memory.
     let call = || unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
     retry(|| Errno::result(call()).map(drop))
+}
+
+/// A time for poll(2): rounded up, so that the last millisecond is not spent in a loop, and cut at some weeks.
+pub(crate) fn poll_timeout(left: Duration) -> PollTimeout {
+    let millis = left.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
+    PollTimeout::try_from(millis as i32).unwrap_or(PollTimeout::MAX)
 }
 
 /// Whether the other end of a socket is closed; async-signal-safe.

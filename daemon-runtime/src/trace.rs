@@ -14,47 +14,46 @@ pub(crate) struct Trace(pub(crate) bool);
 
 impl Trace {
     pub(crate) fn header(self) {
-        self.print(io::stderr(), ["stage", "pid", "ppid", "pgid", "sid", "leader", "terminal"].map(String::from));
+        if self.0 {
+            print(io::stderr(), ["stage", "pid", "ppid", "pgid", "sid", "leader", "terminal"].map(String::from));
+        }
     }
 
     /// This process.
     pub(crate) fn row(self, stage: &str) {
-        self.measure(io::stderr(), stage, getpid(), getppid());
+        if self.0 {
+            measure(io::stderr(), stage, getpid(), getppid());
+        }
     }
 
     /// A child of this process, which is still its parent.
     pub(crate) fn child_row(self, stage: &str, child: Pid) {
-        self.measure(io::stderr(), stage, child, getpid());
+        if self.0 {
+            measure(io::stderr(), stage, child, getpid());
+        }
     }
 
     /// This process, on what stderr has been.
     pub(crate) fn last_row(self, stage: &str, terminal: &OwnedFd) {
         if let (true, Ok(terminal)) = (self.0, terminal.try_clone()) {
-            self.measure(File::from(terminal), stage, getpid(), getppid());
+            measure(File::from(terminal), stage, getpid(), getppid());
         }
     }
+}
 
-    fn measure(self, to: impl Write, stage: &str, pid: Pid, ppid: Pid) {
-        if !self.0 {
-            return;
-        }
-        let number = |id: nix::Result<Pid>| id.map_or("?".into(), |id| id.to_string());
-        let (pgid, sid) = (getpgid(Some(pid)), getsid(Some(pid)));
-        let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-        // tty(4): opening it fails with ENXIO in a session that has no controlling terminal.
-        let terminal = File::open("/dev/tty").is_ok();
-        let leader = yes(sid == Ok(pid));
-        self.print(
-            to,
-            [stage.into(), pid.to_string(), ppid.to_string(), number(pgid), number(sid), leader, yes(terminal)],
-        );
-    }
+fn measure(to: impl Write, stage: &str, pid: Pid, ppid: Pid) {
+    let number = |id: nix::Result<Pid>| id.map_or("?".into(), |id| id.to_string());
+    let (pgid, sid) = (getpgid(Some(pid)), getsid(Some(pid)));
+    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+    // tty(4): opening it fails with ENXIO in a session that has no controlling terminal.
+    let terminal = File::open("/dev/tty").is_ok();
+    let leader = yes(sid == Ok(pid));
+    print(to, [stage.into(), pid.to_string(), ppid.to_string(), number(pgid), number(sid), leader, yes(terminal)]);
+}
 
-    fn print(self, mut to: impl Write, cells: [String; 7]) {
-        if self.0 {
-            let [stage, pid, ppid, pgid, sid, leader, terminal] = cells;
-            let line = format!("{stage:<30} {pid:>7} {ppid:>7} {pgid:>7} {sid:>7}  {leader:<6}  {terminal}\n");
-            let _ = to.write_all(line.as_bytes());
-        }
-    }
+fn print(mut to: impl Write, cells: [String; 7]) {
+    let [stage, pid, ppid, pgid, sid, leader, terminal] = cells;
+    let line = format!("{stage:<30} {pid:>7} {ppid:>7} {pgid:>7} {sid:>7}  {leader:<6}  {terminal}\n");
+    // The table is for people who look on; the start goes on without.
+    let _ = to.write_all(line.as_bytes());
 }

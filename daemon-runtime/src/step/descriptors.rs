@@ -6,8 +6,7 @@ use std::os::fd::RawFd;
 use nix::errno::Errno;
 use nix::libc::{FD_CLOEXEC, dev_t, ino_t};
 
-use crate::error::{Error, Result, Step, code};
-use crate::launch::errno_of;
+use crate::error::{Error, Result, Step, code, errno_of};
 use crate::sys::{self, retry};
 
 /// Device and inode.

@@ -25,8 +25,7 @@ impl Directory {
     pub(crate) fn open(what: &str, path: &Path) -> Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         // Its own entry, because that needs the right to enter it, which O_PATH alone does not.
-        let fd = retry(|| open(&path.join("."), flags, Mode::empty()))
-            .map_err(|errno| Error::system(Step::Directory, format!("{what} {}", path.display()), errno))?;
+        let fd = retry(|| open(&path.join("."), flags, Mode::empty())).map_err(|errno| failed(what, path, errno))?;
         Ok(Directory { path: path.to_owned(), fd })
     }
 

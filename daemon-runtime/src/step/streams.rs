@@ -16,8 +16,7 @@ use nix::sys::uio::writev;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use crate::Daemon;
-use crate::error::{Error, Result, Step, code, program};
-use crate::launch::errno_of;
+use crate::error::{Error, Result, Step, code, errno_of, program};
 use crate::step::directory::inside;
 use crate::step::privileges::Identity;
 use crate::sys::{self, retry};
