@@ -15,7 +15,8 @@ use nix::unistd::Pid;
 use crate::hostile::Condition;
 use crate::{DEADLINE, Family, TAG, raw, within};
 
-/// A program about to be started. Its stdin is `/dev/null`, its stdout and stderr are collected.
+/// A program about to be started: stdin is `/dev/null`, stdout and stderr are collected, the umask is 022, and it inherits
+/// no other descriptor, no ignored signal and no variable but PATH.
 #[derive(Debug)]
 #[must_use = "nothing runs before `run` or `start`"]
 pub struct Launch<'a> {
@@ -51,12 +52,9 @@ pub struct End {
 impl<'a> Launch<'a> {
     pub(crate) fn new(family: &'a Family, program: &OsStr) -> Launch<'a> {
         let mut command = Command::new(program);
-        command.env(TAG, family.folder());
         // What the test itself runs under is not the program's business.
-        for name in ["NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "INVOCATION_ID", "SYSTEMD_EXEC_PID", "RUST_BACKTRACE"]
-        {
-            command.env_remove(name);
-        }
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).env(TAG, family.folder());
+        raw::before_exec(&mut command, raw::begin_anew);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Launch { family, command }
     }

@@ -8,12 +8,25 @@ use std::process::Command;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{ForkResult, fork};
 
 /// Runs `condition` in the child, between fork and exec.
 pub(crate) fn before_exec(command: &mut Command, condition: impl FnMut() -> io::Result<()> + Send + Sync + 'static) {
     // SAFETY: the conditions of `hostile` make system calls, and take no lock that a thread could hold at the fork.
     unsafe { command.pre_exec(condition) };
+}
+
+/// Takes away what the tests were started with: descriptors above 2, ignored signals, the umask.
+pub(crate) fn begin_anew() -> io::Result<()> {
+    umask(Mode::from_bits_retain(0o022));
+    for number in Signal::iterator().filter(|number| !matches!(number, Signal::SIGKILL | Signal::SIGSTOP)) {
+        // SAFETY: the child has one thread and is about to exec, which resets every handler anyway.
+        unsafe { signal(number, SigHandler::SigDfl) }?;
+    }
+    // SAFETY: nothing is closed here: exec does it, as an owner of a descriptor is gone by then.
+    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
+    Ok(())
 }
 
 /// Ignores a signal, as a shell's `trap ""` does.

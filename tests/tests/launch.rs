@@ -109,6 +109,7 @@ mod traced {
     use std::collections::BTreeMap;
 
     use nix::errno::Errno;
+    use tests::hostile;
     use tests::tracer::{Fault, Record, Role, trace};
 
     use super::*;
@@ -194,7 +195,9 @@ mod traced {
             let fault = |call: &tests::tracer::Call| {
                 (call.role == *role && names.contains(&&*call.name())).then_some(Fault::Fail(*errno))
             };
-            let record = trace(family.launch(PLAIN).args(["mark", "pause"]), fault, |_| ());
+            // With a descriptor that is to be closed, or close_range is never called for inherited ones.
+            let inherited = hostile::open(300, "/dev/null".into());
+            let record = trace(family.launch(PLAIN).args(["mark", "pause"]).under(inherited), fault, |_| ());
             assert!(record.hit.is_some(), "{names:?} of {role:?} is never called");
             let said = &record.stderr;
             assert_eq!(record.code(), Some(*code), "{names:?} of {role:?}: {said}");
