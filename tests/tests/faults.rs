@@ -191,9 +191,7 @@ impl Scene {
                 if job.kind == Kind::Eintr && job.interrupts(hit) {
                     return report("an interruption fails the start");
                 }
-                if let Some(pid_file) = self.option("pid_file", &family)
-                    && pid_file.exists()
-                {
+                if let Some(pid_file) = self.option("pid_file", &family).filter(|path| path.exists()) {
                     let empty = std::fs::read(&pid_file).is_ok_and(|holds| holds.is_empty());
                     let stale = empty && !Family::is_locked(&pid_file) && !record.pids.contains_key(&Role::Leader);
                     return if stale { Ok(Some(Outcome::Stale)) } else { report("the pid file is left") };
