@@ -152,7 +152,7 @@ impl Error {
 
     /// Prints the line that the attribute prints, with the program's name before it, on stderr.
     pub(crate) fn report(&self) {
-        report(&self.to_string(), io::stderr());
+        report(&self.to_string());
     }
 
     /// [`report`](Self::report), and the end of the program.
@@ -173,11 +173,11 @@ pub(crate) fn errno_of(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EPIPE, Errno::from_raw)
 }
 
-/// One line about this program, written at once so that lines of several processes do not mix.
-pub(crate) fn report(line: &str, mut to: impl Write) {
+/// One line about this program on stderr, written at once so that lines of several processes do not mix.
+pub(crate) fn report(line: &str) {
     let line = format!("{}{}: {line}\n", crate::supervisor::line_prefix(), program());
     // Where stderr itself is broken there is no other place to say so; the exit code still tells.
-    let _ = to.write_all(line.as_bytes());
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// The program's name as messages give it: the last component of `argv[0]`.

@@ -6,7 +6,8 @@
 
 use std::convert::Infallible;
 use std::fs;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -35,7 +36,8 @@ const GO: u8 = b'g';
 /// The daemon's side of the launch: its launcher.
 #[derive(Debug)]
 pub(crate) struct Launcher {
-    channel: UnixStream,
+    /// Stays open in a main that drops its `Ready`: else nothing would tell of the launcher's death any more.
+    channel: ManuallyDrop<UnixStream>,
     pid: Pid,
     pidfd: OwnedFd,
 }
@@ -71,7 +73,7 @@ pub(crate) fn detach(limit: Duration, pid_file: Option<&PidFile>, trace: Trace) 
             let channel = led.unwrap_or_else(|error| error.report_and_exit_now());
             // While the launcher lives nobody else can have its pid, and if it should be dead, `arm` finds out.
             let pidfd = sys::pidfd_open(launcher).map_err(|errno| failed("watch the launcher", errno))?;
-            Ok(Launcher { channel, pid: launcher, pidfd })
+            Ok(Launcher { channel: ManuallyDrop::new(channel), pid: launcher, pidfd })
         }
     }
 }
@@ -240,7 +242,7 @@ impl Start<'_> {
             Ending::Killed(who, signal) => {
                 let name =
                     Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |name| name.to_string());
-                report(&format!("cannot start the daemon: the {who} was killed by {name}"), io::stderr());
+                report(&format!("cannot start the daemon: the {who} was killed by {name}"));
                 sys::exit_now(128 + signal)
             }
             Ending::TooSlow => {
@@ -250,7 +252,7 @@ impl Start<'_> {
                     .report_and_exit_now()
             }
             Ending::Interrupted(signal) => {
-                report(&format!("the start was interrupted by {signal} and is taken back"), io::stderr());
+                report(&format!("the start was interrupted by {signal} and is taken back"));
                 // Whoever started this process is to see what has ended it.
                 if sys::set_disposition(signal as c_int, libc::SIG_DFL).is_ok() {
                     sys::raise_unblocked(signal as c_int);
@@ -401,7 +403,7 @@ impl Launcher {
     /// Sets or clears O_ASYNC, the only status flag that this socket ever has.
     fn signal_driven(&self, on: bool) -> nix::Result<()> {
         let flags = if on { OFlag::O_ASYNC } else { OFlag::empty() };
-        retry(|| fcntl(&self.channel, FcntlArg::F_SETFL(flags))).map(drop)
+        retry(|| fcntl(&*self.channel, FcntlArg::F_SETFL(flags))).map(drop)
     }
 
     /// Says that the daemon is ready, and waits until the launcher has gone. From then on nothing can fail.
@@ -413,7 +415,7 @@ impl Launcher {
             return Err(gone());
         }
         // What is not closed now would be closed with the daemon.
-        let _ = sys::close(self.channel.into());
+        let _ = sys::close(ManuallyDrop::into_inner(self.channel).into());
         let _ = sys::close(self.pidfd);
         Ok(())
     }

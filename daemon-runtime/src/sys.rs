@@ -1,7 +1,6 @@
 //! The only unsafe code: system calls that nix does not wrap safely, and what runs inside a signal handler.
 //!
-//! Linux calls are named after their manual pages. Each returns `nix`'s `Errno`, and none is repeated after a signal
-//! unless it says so; [`retry`] does that.
+//! Linux calls are named after their manual pages. Each returns `nix`'s `Errno`, and is repeated after a signal: [`retry`].
 
 #![allow(unsafe_code)]
 
@@ -95,7 +94,7 @@ unsafe fn close_range(first: RawFd, last: RawFd) -> nix::Result<()> {
 
 /// Closes one descriptor for certain.
 ///
-/// close(2) leaves open what a failed call has done; close_range(2) that fails has closed nothing, so close can follow.
+/// Whether a close(2) that failed has closed is not said; a close_range(2) that failed has not, so that close can follow.
 pub(crate) fn close(fd: OwnedFd) -> nix::Result<()> {
     let number = fd.as_raw_fd();
     // SAFETY: `fd` is owned here. If this fails it is still open, and dropping `fd` closes it; if not, `into_raw_fd`
@@ -137,8 +136,8 @@ pub(crate) fn truncate(fd: RawFd) -> nix::Result<()> {
 /// pread(2) at offset 0.
 pub(crate) fn read_at_start(fd: &OwnedFd, content: &mut [u8]) -> nix::Result<usize> {
     // SAFETY: the kernel writes no more than the length of `content`.
-    let read = unsafe { libc::pread(fd.as_raw_fd(), content.as_mut_ptr().cast(), content.len(), 0) };
-    Errno::result(read).map(|length| length as usize)
+    let mut read = || unsafe { libc::pread(fd.as_raw_fd(), content.as_mut_ptr().cast(), content.len(), 0) };
+    retry(|| Errno::result(read())).map(|length| length as usize)
 }
 
 /// fcntl(2) F_OFD_SETLK: marks a file by a lock on its first byte, which is independent of flock(2).
@@ -400,14 +399,16 @@ pub(crate) fn signalfd(signals: &SigSet) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Sends a signal to this very process and lets it through, although its handler is running; async-signal-safe.
+/// raise(3), and lets the signal through, although its handler is running; async-signal-safe.
+///
+/// Not kill(2): another thread could get the signal, and this one return before that has had its effect.
 pub(crate) fn raise_unblocked(signal: c_int) {
     // SAFETY: all on this stack, of valid values; the calls are async-signal-safe.
     unsafe {
         let mut set = MaybeUninit::uninit();
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), signal);
-        libc::kill(libc::getpid(), signal);
+        libc::raise(signal);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
     }
 }

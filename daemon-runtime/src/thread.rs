@@ -231,7 +231,7 @@ pub fn join_all() -> bool {
                 let limit = state.limit.unwrap_or_default();
                 let names: Vec<&str> = state.running.iter().map(|thread| thread.name().unwrap_or("unnamed")).collect();
                 let line = format!("after {limit:?} these threads still run: {}", names.join(", "));
-                crate::error::report(&line, io::stderr());
+                crate::error::report(&line);
                 break;
             }
             Some(left) => ENDED.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,

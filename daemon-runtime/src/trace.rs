@@ -54,6 +54,6 @@ fn measure(to: impl Write, stage: &str, pid: Pid, ppid: Pid) {
 fn print(mut to: impl Write, cells: [String; 7]) {
     let [stage, pid, ppid, pgid, sid, leader, terminal] = cells;
     let line = format!("{stage:<30} {pid:>7} {ppid:>7} {pgid:>7} {sid:>7}  {leader:<6}  {terminal}\n");
-    // The table is for people who look on; the start goes on without.
+    // As `Trace` says, the start goes on without.
     let _ = to.write_all(line.as_bytes());
 }

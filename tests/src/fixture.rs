@@ -4,9 +4,10 @@
 //! `notify`, `print=text`, `eprint=text`, `touch=name` (marks in the family's folder that it came here), `wait=name`
 //! (until that mark is there), `error=text` and `ok` (main returns), `exit=3`, `panic=text`, `signal=9`, `abort`,
 //! `ignore=15` (a signal), `exec=program`, `fork` (a child that holds all descriptors and stays), `child` (one that ends
-//! and is not waited for), `fork_exit` (one that exits as a program does, and is waited for), `spawn` (a program that
-//! stays), `thread`, `mark` (a system call that a tracer knows), `pause` (until it is killed). Without arguments:
-//! `notify touch=body pause`.
+//! and is not waited for), `fork_exit` (one that exits as a program does, and is waited for), `fork_fork` (the same, and
+//! has a child of its own, which must have all that it has opened), `spawn` (a program that stays), `drop` (its `Ready`),
+//! `thread`, `spin` (a busy one), `mark` (a system call that a tracer knows), `pause` (until it is killed). Without
+//! arguments: `notify touch=body pause`.
 
 use std::error::Error;
 use std::os::unix::fs::symlink;
@@ -126,10 +127,21 @@ pub fn body(ready: Option<Ready>) -> Result {
             "abort" => process::abort(),
             "exec" => return Err(Command::new(value).exec().into()),
             "fork" => raw::fork_holder()?,
-            "fork_exit" => raw::fork_exit()?,
+            "fork_exit" => raw::fork_exit(|| 0)?,
+            "fork_fork" => raw::fork_exit(|| {
+                let opened: Vec<_> = (0..9).map(|_| fs::File::open("/dev/null").expect("a descriptor")).collect();
+                let is_open = |file: &fs::File| file.metadata().is_ok();
+                raw::fork_exit(|| (!opened.iter().all(is_open)).into()).map_or(1, |()| 0)
+            })?,
+            "drop" => drop(ready.take()),
             "child" => drop(Command::new("true").spawn()?),
             "spawn" => drop(Command::new("sleep").arg("1000").spawn()?),
             "thread" => drop(thread::spawn(pause)),
+            "spin" => drop(thread::spawn(|| {
+                loop {
+                    std::hint::spin_loop();
+                }
+            })),
             "mark" => drop(getsid(Some(Pid::from_raw(BODY)))),
             "pause" => loop {
                 pause();

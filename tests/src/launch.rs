@@ -16,7 +16,7 @@ use crate::hostile::Condition;
 use crate::{DEADLINE, Family, TAG, raw, within};
 
 /// A program about to be started: stdin is `/dev/null`, stdout and stderr are collected, the umask is 022, and it inherits
-/// no other descriptor, no ignored signal and no variable but PATH.
+/// no other descriptor, no ignored signal and no variable but PATH, and dumps no core.
 #[derive(Debug)]
 #[must_use = "nothing runs before `run` or `start`"]
 pub struct Launch<'a> {

@@ -7,8 +7,10 @@ use std::process::Command;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::{Mode, umask};
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
 /// Runs `condition` in the child, between fork and exec.
@@ -17,9 +19,11 @@ pub(crate) fn before_exec(command: &mut Command, condition: impl FnMut() -> io::
     unsafe { command.pre_exec(condition) };
 }
 
-/// Takes away what the tests were started with: descriptors above 2, ignored signals, the umask.
+/// Takes away what the tests were started with: descriptors above 2, ignored signals, the umask, and core files, which a
+/// daemon would leave in `/`.
 pub(crate) fn begin_anew() -> io::Result<()> {
     umask(Mode::from_bits_retain(0o022));
+    setrlimit(Resource::RLIMIT_CORE, 0, getrlimit(Resource::RLIMIT_CORE)?.1)?;
     for number in Signal::iterator().filter(|number| !matches!(number, Signal::SIGKILL | Signal::SIGSTOP)) {
         // SAFETY: the child has one thread and is about to exec, which resets every handler anyway.
         unsafe { signal(number, SigHandler::SigDfl) }?;
@@ -54,12 +58,15 @@ pub(crate) fn fork_holder() -> io::Result<()> {
     Ok(())
 }
 
-/// A child that exits, with all that a program does at its exit, and is waited for.
-pub(crate) fn fork_exit() -> io::Result<()> {
+/// A child that exits with what `code` returns, with all that a program does at its exit, and is waited for. Any code but
+/// 0 is an error.
+pub(crate) fn fork_exit(code: impl FnOnce() -> i32) -> io::Result<()> {
     // SAFETY: the fixture has one thread, so that the child may do what its parent may.
     match unsafe { fork() }? {
-        ForkResult::Child => std::process::exit(0),
-        ForkResult::Parent { child } => nix::sys::wait::waitpid(child, None)?,
-    };
-    Ok(())
+        ForkResult::Child => std::process::exit(code()),
+        ForkResult::Parent { child } => match waitpid(child, None)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            end => Err(io::Error::other(format!("the child ends with {end:?}"))),
+        },
+    }
 }

@@ -47,6 +47,21 @@ fn signals_to_the_launcher_of_a_family() {
     }
 }
 
+/// A main that has dropped its `Ready` can never be ready, and still goes with its launcher.
+#[test]
+fn signals_to_the_launcher_of_a_main_without_its_ready() {
+    for signal in [Signal::SIGINT, Signal::SIGKILL] {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        let launch = family.launch(READY).arg("drop").args(STARTING).env("DAEMON_PID_FILE", &pid_file);
+        let launcher = launch.start();
+        family.at("starting");
+        launcher.signal(signal);
+        assert!(!launcher.end().status.success());
+        family.assert_nothing_left(&pid_file);
+    }
+}
+
 #[test]
 fn control_c_at_the_terminal() {
     let family = Family::new();

@@ -453,6 +453,21 @@ fn removed_at_the_end_in_the_foreground() {
     }
 }
 
+/// Which thread gets the signal is a matter of chance, and how the process ends is not.
+#[test]
+fn the_end_of_a_program_with_threads() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    for _ in 0..20 {
+        let launch = launch(&family, &pid_file).env("DAEMON_FOREGROUND", "");
+        let running = launch.args(["notify", "spin", "spin", "print=up", "pause"]).start();
+        until("it is up", || (running.stdout() == "up\n").then_some(()));
+        running.signal(Signal::SIGQUIT);
+        running.end().assert_signal(Signal::SIGQUIT);
+        family.assert_nothing_left(&pid_file);
+    }
+}
+
 /// Any thread may be the one that gets the signal, or that exits.
 #[test]
 fn removed_at_the_end_of_a_program_with_threads() {
@@ -567,6 +582,15 @@ fn lock_not_inherited_by_a_fork() {
     until_dead(daemon.pid);
     assert_eq!(family.members().len(), 1, "the child");
     start(&family, &pid_file);
+}
+
+/// What a child has opened at the number that the lock had is its own, and its children have it too.
+#[test]
+fn nothing_but_the_lock_is_closed_in_a_fork() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    launch(&family, &pid_file).args(["fork_fork", "notify", "pause"]).run().assert_code(0).assert_stderr("");
+    daemon_of(&pid_file);
 }
 
 // A program that handles the signals itself.

@@ -5,6 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -159,7 +160,9 @@ pub(crate) extern "C" fn remove_kept() {
 
 /// Closes a forked child's copy of the lock, which would outlive a daemon that is killed. Async-signal-safe.
 extern "C" fn close_kept() {
-    if let Some(kept) = KEPT.get() {
+    static CLOSED: AtomicBool = AtomicBool::new(false);
+    // Once on the way down: the child may use the number for something else, which its own children inherit.
+    if let Some(kept) = KEPT.get().filter(|_| !CLOSED.swap(true, Ordering::Relaxed)) {
         // The child knows nothing of it; and a lock that it keeps all the same is named by its error.
         let _ = nix::unistd::close(kept.file.fd);
     }
@@ -216,7 +219,7 @@ pub(crate) fn read_pid(fd: &OwnedFd) -> nix::Result<Option<Pid>> {
         return Ok(None);
     }
     let mut content = [0; 16];
-    let length = retry(|| sys::read_at_start(fd, &mut content))?;
+    let length = sys::read_at_start(fd, &mut content)?;
     let line = content[..length].strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
     Ok(line.and_then(|line| line.parse().ok()).filter(|pid| *pid > 0).map(Pid::from_raw))
 }
