@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 #[cfg(target_arch = "x86_64")]
 use nix::libc;
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::accounts::{ALICE, Who, family, launch, launch_as_ordinary, with, within_reach};
@@ -198,7 +199,9 @@ fn is_dumpable(daemon: &Proc) -> bool {
 fn no_core_dumps() {
     for forbidden in [false, true] {
         let family = family();
-        let launch = launch_as_ordinary(&family, READY);
+        // Whatever limit the tests themselves have.
+        let unlimited = || Ok(setrlimit(Resource::RLIMIT_CORE, 0, RLIM_INFINITY)?);
+        let launch = launch_as_ordinary(&family, READY).under(Box::new(unlimited));
         let launch = if forbidden { launch.env("DAEMON_NO_CORE_DUMPS", "") } else { launch };
         launch.run().assert_code(0);
         let daemon = family.daemon();

@@ -1,10 +1,8 @@
 //! A daemon is the same whatever it was started in.
 
-use std::time::Duration;
-
 use nix::sys::signal::Signal;
 use tests::hostile::{self, Condition};
-use tests::{Expected, Family};
+use tests::{Expected, Family, Launch};
 
 const PROGRAMS: [&str; 4] = [
     env!("CARGO_BIN_EXE_literal"),
@@ -68,16 +66,27 @@ fn session_leader() {
     same_under(|_| vec![hostile::session_leader()]);
 }
 
-/// No time that depends on the limit.
 #[test]
 fn most_descriptors() {
-    for program in PROGRAMS {
+    same_under(|_| vec![hostile::most_descriptors()]);
+}
+
+/// No call more for a higher limit; nor, where nothing but literals stands before the start, for more descriptors.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn closed_by_as_many_calls() {
+    let closes = |program, condition: Option<Condition>| {
         let family = Family::new();
-        let end = family.launch(program).under(hostile::most_descriptors()).run();
-        end.assert_code(0);
-        assert!(end.took < Duration::from_secs(2), "{end:#?}");
-        Expected::default().assert(&family.daemon());
+        let launch = family.launch(program).args(["notify", "mark", "pause"]);
+        let record = tests::tracer::trace(condition.into_iter().fold(launch, Launch::under), |_| None, |_| ());
+        assert!(record.body, "{record:#?}");
+        record.calls.iter().filter(|call| call.name().starts_with("close")).count()
+    };
+    for program in [env!("CARGO_BIN_EXE_unseen"), env!("CARGO_BIN_EXE_by_hand")] {
+        assert_eq!(closes(program, Some(hostile::most_descriptors())), closes(program, None), "{program}");
     }
+    let unseen = env!("CARGO_BIN_EXE_unseen");
+    assert_eq!(closes(unseen, Some(hostile::descriptors(200))), closes(unseen, None));
 }
 
 #[test]
