@@ -154,13 +154,24 @@ impl Daemon {
         /// If a file cannot be opened, the old one stays in use and a line in it says why. A handler that the program
         /// has installed before the daemon is ready is called afterwards; one that comes later has to call the
         /// one before it, as signal-hook and tokio do.
+        ///
+        /// ```text
+        /// /var/log/app/app.log {
+        ///     weekly
+        ///     rotate 4
+        ///     create 0640 www-data adm
+        ///     postrotate
+        ///         kill -HUP $(cat /run/app/app.pid)
+        ///     endscript
+        /// }
+        /// ```
         reopen_on_sighup: bool = "true";
         /// The user to become, by name or number. Only root may ask for it. Default: unchanged.
         ///
         /// Also sets the primary group, unless [`group`](Self::group) is given, the supplementary groups from the
         /// group database (none for a number without an entry), and `USER`, `LOGNAME`, `HOME` and `SHELL`. The
-        /// capability sets become empty; the bounding set stays, as it is for every user. Afterwards the process is not dumpable, as the kernel has it (`fs.suid_dumpable` of
-        /// proc_sys_fs(5)), so it leaves no core file.
+        /// capability sets become empty; the bounding set stays, as it is for every user. Afterwards the process is
+        /// not dumpable, and leaves no core file, unless `fs.suid_dumpable` of proc_sys_fs(5) says otherwise.
         ///
         /// The C library cannot tell an unreadable group database from an empty one; then the daemon has fewer groups,
         /// never more.
@@ -170,6 +181,9 @@ impl Daemon {
         /// Without a user the supplementary groups are cleared.
         group: Id = "33";
         /// The root directory, an absolute path: chroot(2). Names are looked up and files opened before. Default: none.
+        ///
+        /// What the program opens later must be inside, also what libraries open for it: `/etc/resolv.conf`, time zones,
+        /// certificates.
         chroot: PathBuf = "\"/var/empty\"";
         /// Whether programs that the daemon starts can gain no rights: PR_SET_NO_NEW_PRIVS(2const). Default: off.
         no_new_privileges: bool = "true";

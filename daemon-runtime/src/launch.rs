@@ -441,6 +441,7 @@ impl Launcher {
     /// The launcher's exit status as wait(2) gives it: from the pidfd, or from /proc while it still is a zombie.
     fn exit_status(&self) -> Option<c_int> {
         let of_reaped = || sys::pidfd_exit_status(self.pidfd.as_fd());
+        // To a daemon that is another user by now it shows 0, which is what "unknown" comes to.
         let of_zombie = || {
             let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok()?;
             stat.rsplit_once(") Z ")?.1.split_ascii_whitespace().last()?.parse().ok()

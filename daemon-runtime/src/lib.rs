@@ -104,7 +104,8 @@
 //! | `crate` | path | `::daemon_runtime` | for a re-exported or renamed runtime |
 //!
 //! With `user`, give that user the folders of the pid file and the logs: otherwise the daemon can neither remove the one
-//! when it ends (then it is emptied), nor open the others anew.
+//! when it ends (then it is emptied), nor open the others anew. `/run` is empty after each boot: tmpfiles.d(5) makes
+//! the folder again.
 //!
 //! The defaults are the world that systemd gives a service, so that a program behaves the same whoever starts it.
 //!
@@ -155,7 +156,7 @@
 //! # Limits
 //!
 //! * Linux 5.9 or newer, for close_range(2). Between the launcher's `go` and its exit there is one system call; that a
-//!   SIGKILL hit just there is known from Linux 6.15 on.
+//!   SIGKILL hit just there is known from Linux 6.15 on, and with `user` not before the launcher has been waited for.
 //! * The daemon must be the first to start threads. Static constructors or `setup` may start none that still run.
 //! * With `setup`, an option that is no literal, or by hand, inherited descriptors are listed in /proc/self/fd to tell
 //!   them from the program's own, which takes time in proportion to their number. Otherwise the cost is constant.

@@ -144,7 +144,8 @@ fn flush() -> Result<()> {
 ///
 /// A main that takes it decides itself when that is; one that does not is ready as soon as its body starts. As long as
 /// it is not ready, the launcher waits, and what is printed reaches the terminal. The end of the process before
-/// [`notify`](Ready::notify), however it comes, is a failed start.
+/// [`notify`](Ready::notify), however it comes, is a failed start. Who drops it can never be ready: the start fails when
+/// its time is over.
 ///
 /// ```no_run
 /// use daemon_runtime::{Ready, daemon};

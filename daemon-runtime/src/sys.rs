@@ -97,8 +97,8 @@ unsafe fn close_range(first: RawFd, last: RawFd) -> nix::Result<()> {
 /// Whether a close(2) that failed has closed is not said; a close_range(2) that failed has not, so that close can follow.
 pub(crate) fn close(fd: OwnedFd) -> nix::Result<()> {
     let number = fd.as_raw_fd();
-    // SAFETY: `fd` is owned here. If this fails it is still open, and dropping `fd` closes it; if not, `into_raw_fd`
-    // forgets it, so that it is not closed twice.
+    // SAFETY: `fd` is owned here. If this fails it is still open, and goes to close(2); if not, `into_raw_fd` forgets it,
+    // so that it is not closed twice.
     match unsafe { close_range(number, number) } {
         Ok(()) => {
             let _closed = fd.into_raw_fd();

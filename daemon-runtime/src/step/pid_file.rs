@@ -16,7 +16,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat};
 use nix::unistd::{Pid, ftruncate, getpid, unlink};
 
-use crate::error::{Error, Result, Step, code};
+use crate::error::{Error, Result, Step, code, errno_of};
 use crate::step::directory::inside;
 use crate::step::privileges::Identity;
 use crate::sys::{self, retry};
@@ -51,6 +51,7 @@ impl PidFile {
     pub(crate) fn lock(path: &Path, identity: &Identity) -> Result<Self> {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
+        let absolute = std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?;
         let (fd, own) = loop {
             let (fd, created) = match open_or_create(path) {
                 // Somebody else was faster.
@@ -72,7 +73,6 @@ impl PidFile {
                 }
             }
         };
-        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let file = File { path: c_path(&absolute), fd: fd.as_raw_fd(), identity: own };
         let locked = PidFile { file, shown: path.to_owned(), fd: Some(fd) };
         let fd = locked.fd.as_ref().expect("it was put there");
