@@ -1,7 +1,7 @@
 //! A supervisor that runs the process itself: systemd, a container, runit. What it passes, and what it is told.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io;
 use std::ops::Range;
 use std::os::fd::RawFd;
@@ -10,6 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::process;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use nix::errno::Errno;
 
 use crate::error::{Error, Result, Step, errno_of};
 use crate::sys;
@@ -101,11 +103,13 @@ pub(crate) fn connect() -> Result<()> {
     sys::at_exit(never_ready).map_err(|errno| failed(errno.into()))
 }
 
-fn socket_address(address: &OsString) -> io::Result<SocketAddr> {
-    match address.as_bytes() {
+fn socket_address(address: &OsStr) -> io::Result<SocketAddr> {
+    let socket = match address.as_bytes() {
         [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
         _ => SocketAddr::from_pathname(address),
-    }
+    };
+    // An error of std's own, without a number: there is only one, as a variable holds no NUL byte.
+    socket.map_err(|_| Errno::ENAMETOOLONG.into())
 }
 
 /// Says READY=1.

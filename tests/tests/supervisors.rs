@@ -146,6 +146,21 @@ fn notifies() {
     family.assert_gone();
 }
 
+#[test]
+fn nobody_to_notify() {
+    let family = Family::new();
+    let (long, missing) = ("/".repeat(200), family.path("notify"));
+    for (address, why) in [
+        (missing.to_str().expect("UTF-8"), "No such file or directory"),
+        (&long, "File name too long"),
+        ("", "Invalid argument"),
+    ] {
+        let end = family.launch(SERVER).env("NOTIFY_SOCKET", address).run();
+        end.assert_code(71).assert_one_line().assert_says(&[&format!("NOTIFY_SOCKET {address}: {why}; ")]);
+    }
+    family.assert_gone();
+}
+
 /// The user may have no way to the socket any more.
 #[test]
 #[ignore = "needs root"]
