@@ -1,9 +1,12 @@
 //! What a user prepares, in a directory of his own, for the next start as root; and what root leaves to the user.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tests::accounts::{ALICE, Who, family, launch, with, within_reach};
 use tests::{Family, Proc, until};
 
@@ -64,6 +67,40 @@ fn symbolic_links() {
             assert!(!new.exists());
             fs::remove_file(&trap).expect("the link");
         }
+    }
+}
+
+/// The same when the log is opened anew, by a daemon that still is root.
+#[test]
+#[ignore = "needs root"]
+fn links_for_a_log_that_is_opened_anew() {
+    type Link = fn(&Path, &Path) -> io::Result<()>;
+    let links: [(Link, &str); 2] = [
+        (|target, link| symlink(target, link), "symbolic link"),
+        (|target, link| fs::hard_link(target, link), "Too many links"),
+    ];
+    for (link, why) in links {
+        let family = family();
+        let (folder, secret) = (folder_of_alice(&family), secret(&family));
+        let before = state(&secret);
+        let [log, old] = ["log", "log.1"].map(|name| folder.join(name));
+        let launch = with(launch(&family, &[], READY), &[("group", "web"), ("reopen_on_sighup", "")]);
+        let words = ["notify", "touch=body", "wait=go", "eprint=late", "touch=end", "pause"];
+        launch.env("DAEMON_STDERR", &log).args(words).run().assert_code(0);
+        fs::rename(&log, &old).expect("the log can be moved");
+        link(&secret, &log).expect("a link in the folder");
+        let daemon = family.daemon();
+        kill(Pid::from_raw(daemon.pid), Signal::SIGHUP).expect("it lives");
+        let said = || fs::read_to_string(&old).expect("the old log");
+        until("the complaint", || said().contains(why).then_some(()));
+        fs::write(family.path("go"), "").expect("a mark");
+        family.at("end");
+        assert!(said().ends_with("; the old file stays in use\nlate\n"), "{}", said());
+        assert_eq!(state(&secret), before);
+        // And the next time there is no trap.
+        fs::remove_file(&log).expect("the link");
+        kill(Pid::from_raw(daemon.pid), Signal::SIGHUP).expect("it lives");
+        until("a new log", || log.exists().then_some(()));
     }
 }
 

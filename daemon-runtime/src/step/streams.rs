@@ -34,6 +34,8 @@ pub(crate) struct Streams {
     files: Vec<File>,
     /// For stdin, stdout and stderr the index of its file.
     of: [usize; 3],
+    /// Another user or group was asked for, who may set traps: see [`open_safely`].
+    for_another: bool,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,7 @@ enum Use {
 
 impl Streams {
     pub(crate) fn open(asked: &Daemon, identity: &Identity) -> Result<Self> {
-        let mut streams = Streams { files: Vec::new(), of: [0; 3] };
+        let mut streams = Streams { files: Vec::new(), of: [0; 3], for_another: !identity.is_unchanged() };
         let wanted = [("stdin", &asked.stdin), ("stdout", &asked.stdout), ("stderr", &asked.stderr)];
         for (stream, (name, path)) in wanted.into_iter().enumerate() {
             streams.of[stream] = match (stream, path) {
@@ -142,6 +144,7 @@ impl Streams {
                 complaint: format!("{}: cannot reopen log file {}: ", program(), file.path.display()),
                 stdout: self.of[1] == index,
                 stderr: self.of[2] == index,
+                for_another: self.for_another,
             })
         };
         self.files.iter().enumerate().filter_map(log).collect()
@@ -209,6 +212,7 @@ struct Log {
     complaint: String,
     stdout: bool,
     stderr: bool,
+    for_another: bool,
 }
 
 struct Reopening {
@@ -246,15 +250,22 @@ pub(crate) extern "C" fn reopen(signal: c_int, info: *mut siginfo_t, context: *m
 
 impl Log {
     fn reopen(&self) -> nix::Result<()> {
-        let new = match retry(|| open(self.path.as_c_str(), LOG_FLAGS, LOG_MODE)) {
+        // With `group` alone it still is root who opens it: as `open_safely` does.
+        let (no_link, exclusive) =
+            if self.for_another { (OFlag::O_NOFOLLOW, OFlag::O_EXCL) } else { (OFlag::empty(), OFlag::empty()) };
+        let open = |flags| retry(|| open(self.path.as_c_str(), LOG_FLAGS | no_link | flags, LOG_MODE));
+        let new = match open(OFlag::empty()) {
             Err(Errno::ENOENT) => {
-                let new = retry(|| open(self.path.as_c_str(), LOG_FLAGS | OFlag::O_CREAT, LOG_MODE))?;
+                let new = open(OFlag::O_CREAT | exclusive)?;
                 // Whatever the umask is.
                 retry(|| fchmod(&new, LOG_MODE))?;
                 new
             }
             opened => opened?,
         };
+        if self.for_another && retry(|| fstat(&new))?.st_nlink > 1 {
+            return Err(Errno::EMLINK);
+        }
         retry(|| fcntl(&new, FcntlArg::F_SETFL(OFlag::O_APPEND)))?;
         if self.stdout {
             retry(|| dup2_stdout(&new))?;
