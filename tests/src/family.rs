@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
 use crate::{DEADLINE, Launch, Proc, processes, until, within};
@@ -27,6 +28,8 @@ impl Family {
     #[expect(clippy::new_without_default, reason = "it makes a folder")]
     pub fn new() -> Family {
         static COUNT: AtomicU32 = AtomicU32::new(0);
+        // What the tests write themselves, other users have to read.
+        umask(Mode::from_bits_retain(0o022));
         let name = format!("daemon-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().canonicalize().expect("a folder for temporary files").join(name);
         fs::create_dir(&folder).unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));

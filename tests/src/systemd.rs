@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use nix::sys::stat::{Mode, umask};
+
 use crate::{Proc, until, within};
 
 /// Where the programs of this build are found in there.
@@ -51,6 +53,8 @@ impl Systemd {
     pub fn boot() -> Systemd {
         let programs = std::env::current_exe().expect("the path of the test");
         let programs = programs.ancestors().nth(2).expect("a test is in target/PROFILE/deps");
+        // For the shell, and for the files that the tests write in there.
+        umask(Mode::from_bits_retain(0o022));
         let mut shell = Command::new("unshare")
             .args(["--mount", "sh", "-c", include_str!("boot_systemd.sh"), "boot_systemd"])
             .arg(programs)

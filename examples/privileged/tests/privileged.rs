@@ -43,10 +43,10 @@ fn uses_its_rights_and_gives_them_up() {
 #[test]
 fn needs_root() {
     let family = Family::new();
-    // Where everybody can get at it. By cp: a file that this process has open to write, other tests' children hold open
+    // Where everybody can get at it. By install: a file that this process has open to write, other tests' children hold open
     // too, and then it cannot be run.
     let copy = family.path("privileged");
-    family.launch("cp").arg(PRIVILEGED).arg(&copy).run().assert_code(0);
+    family.launch("install").args(["-m", "755"]).arg(PRIVILEGED).arg(&copy).run().assert_code(0);
     let mut launch = family.launch(&copy).arg("127.0.0.1:0").cwd("/");
     let by_root = fs::metadata(&copy).is_ok_and(|copy| copy.uid() == 0);
     if by_root {
