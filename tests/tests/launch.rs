@@ -1,9 +1,12 @@
 //! The launch: the process table row by row, and the daemon that comes of it.
 
+use std::error::Error;
 use std::fs;
+use std::io;
 use std::process::Command;
 
-use daemon_runtime::{Daemon, Step};
+use daemon_runtime::{Daemon, Instance, Step};
+use nix::errno::Errno;
 use tests::pty::Pty;
 use tests::{Expected, Family, Proc, until};
 
@@ -108,7 +111,6 @@ fn the_table_goes_nowhere() {
 mod traced {
     use std::collections::BTreeMap;
 
-    use nix::errno::Errno;
     use tests::hostile;
     use tests::tracer::{Fault, Record, Role, trace};
 
@@ -349,6 +351,11 @@ fn the_error_answers() {
     assert_eq!((bad.step(), bad.exit_code()), (Step::Options, 64));
     let threads = Daemon::new().start().expect_err("threads");
     assert_eq!((threads.step(), threads.exit_code()), (Step::Threads, 70));
+    assert!(bad.source().is_none() && threads.source().is_none());
+    let call = Instance::at("/dev/null/pid").pid().expect_err("not a directory");
+    let source = call.source().and_then(|source| source.downcast_ref::<io::Error>()).expect("that of the call");
+    assert_eq!(source.raw_os_error(), Some(Errno::ENOTDIR as i32));
+    assert_eq!((call.step(), call.exit_code()), (Step::Instance, 71));
     assert_eq!(format!("{threads}"), format!("{threads:?}"));
     assert_eq!(format!("{threads}").lines().count(), 1);
 }

@@ -43,8 +43,8 @@ fn uses_its_rights_and_gives_them_up() {
 #[test]
 fn needs_root() {
     let family = Family::new();
-    // Where everybody can get at it. By install: a file that this process has open to write, other tests' children hold open
-    // too, and then it cannot be run.
+    // Where everybody can get at it. By install: a file that this process has open to write, other tests' children hold
+    // open too, and then it cannot be run.
     let copy = family.path("privileged");
     family.launch("install").args(["-m", "755"]).arg(PRIVILEGED).arg(&copy).run().assert_code(0);
     let mut launch = family.launch(&copy).arg("127.0.0.1:0").cwd("/");
