@@ -17,6 +17,7 @@ alice:x:4001:4001:Alice:/home/alice:/bin/zsh
 bob:x:4002:4002::/:/bin/sh
 5005:x:4005:4005::/nonexistent:/usr/sbin/nologin
 fan:x:4006:4006::/:/bin/sh
+bare:x:4007:4007:::
 ";
 
 const GROUP: &str = "\

@@ -235,10 +235,12 @@ fn variables_name_the_user() {
     const NAMING: [&str; 4] = ["USER", "LOGNAME", "HOME", "SHELL"];
     let roots = ["USER=root", "LOGNAME=root", "HOME=/root", "SHELL=/bin/sh"].map(Some);
     let alices = ["USER=alice", "LOGNAME=alice", "HOME=/home/alice", "SHELL=/bin/zsh"].map(Some);
+    let bares = ["USER=bare", "LOGNAME=bare", "HOME=/", "SHELL=/bin/sh"].map(Some);
     let nobodys = [None, None, Some("HOME=/"), Some("SHELL=/bin/sh")];
     for (options, expected) in [
         (&[("user", "alice")][..], alices),
         (&[("user", "4001"), ("group", "web")], alices),
+        (&[("user", "bare")], bares),
         // Also where all else is cleared, and whatever the list says.
         (&[("user", "alice"), ("keep_env", "DAEMON_TEST_FAMILY")], alices),
         (&[("user", "alice"), ("keep_env", "DAEMON_TEST_FAMILY,HOME,USER")], alices),

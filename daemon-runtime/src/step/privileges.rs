@@ -45,7 +45,9 @@ impl Identity {
             (Some(Found::Entry(user)), group) => {
                 let gid = group.unwrap_or(user.gid);
                 let groups = supplementary(&user, gid)?;
-                let (name, home, shell) = (Some(user.name), user.dir, user.shell);
+                // passwd(5) allows both to be empty.
+                let or = |path: PathBuf, default: &str| if path.as_os_str().is_empty() { default.into() } else { path };
+                let (name, home, shell) = (Some(user.name), or(user.dir, "/"), or(user.shell, "/bin/sh"));
                 Identity { user: Some(Account { uid: user.uid, name, home, shell }), group: Some(gid), groups }
             }
             (Some(Found::Number(uid)), Some(gid)) => {
