@@ -19,16 +19,24 @@ use crate::{Daemon, supervisor, sys, thread};
 
 /// Turns this process into what is asked for.
 pub(crate) fn start(asked: Daemon) -> Result<Ready> {
-    asked.check()?;
-    threads::none()?;
-    // Before a file of ours can get one of these numbers.
-    descriptors::check_open(&asked.keep_fds)?;
     if asked.foreground.unwrap_or_else(supervisor::supervised) { in_foreground(asked) } else { in_background(asked) }
 }
 
+/// What is asked for is possible here. Nothing has changed yet.
+fn check(asked: &Daemon) -> Result<Identity> {
+    asked.check()?;
+    // Before a file of ours can get one of these numbers.
+    descriptors::check_open(&asked.keep_fds)?;
+    let identity = Identity::resolve(asked)?;
+    // After the lookup of names: a library that does it may start one.
+    threads::none()?;
+    Ok(identity)
+}
+
 fn in_background(mut asked: Daemon) -> Result<Ready> {
+    supervisor::forget();
     // In the launcher: all that can fail on what the user gave, and can so be said at the terminal.
-    let identity = Identity::resolve(&asked)?;
+    let identity = check(&asked)?;
     let place = Place::open(&asked)?;
     let streams = Streams::open(&asked, &identity)?;
     let pid_file = asked.pid_file.as_deref().map(|path| PidFile::lock(path, &identity)).transpose()?;
@@ -57,14 +65,15 @@ fn in_background(mut asked: Daemon) -> Result<Ready> {
 }
 
 fn in_foreground(asked: Daemon) -> Result<Ready> {
-    supervisor::connect()?;
+    supervisor::expect()?;
     become_foreground(&asked).inspect_err(supervisor::failed)?;
     Ok(Ready { asked, detached: None })
 }
 
 /// What is asked for without leaving the place where the supervisor put the process.
 fn become_foreground(asked: &Daemon) -> Result<()> {
-    let identity = Identity::resolve(asked)?;
+    let identity = check(asked)?;
+    supervisor::connect()?;
     let place = Place::open(asked)?;
     let pid_file = asked.pid_file.as_deref().map(|path| PidFile::lock(path, &identity)).transpose()?;
     directory::set_umask(asked.umask.unwrap_or(DEFAULT_UMASK));

@@ -1,7 +1,7 @@
 //! A supervisor that runs the process itself: systemd, a container, runit. What it passes, and what it is told.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::ops::Range;
 use std::os::fd::RawFd;
@@ -59,19 +59,19 @@ pub(crate) fn first_look() -> &'static Look {
 pub(crate) struct Look {
     supervised: bool,
     sockets: Range<RawFd>,
+    notify_socket: Option<OsString>,
 }
 
 impl Look {
     fn now() -> Self {
         let (by_systemd, sockets_are_ours) = (is_own_pid("SYSTEMD_EXEC_PID"), is_own_pid("LISTEN_PID"));
         let forking = by_systemd && env::var_os("PIDFILE").is_some();
-        let supervised = process::id() == 1
-            || env::var_os("NOTIFY_SOCKET").is_some()
-            || !forking && (by_systemd || sockets_are_ours);
+        let notify_socket = env::var_os("NOTIFY_SOCKET");
+        let supervised = process::id() == 1 || notify_socket.is_some() || !forking && (by_systemd || sockets_are_ours);
         const FIRST: RawFd = 3;
         let count =
             env::var("LISTEN_FDS").ok().filter(|_| sockets_are_ours).and_then(|count| count.parse::<u16>().ok());
-        Look { supervised, sockets: FIRST..FIRST + RawFd::from(count.unwrap_or(0)) }
+        Look { supervised, sockets: FIRST..FIRST + RawFd::from(count.unwrap_or(0)), notify_socket }
     }
 }
 
@@ -79,28 +79,59 @@ fn is_own_pid(name: &str) -> bool {
     env::var(name).is_ok_and(|value| value == process::id().to_string())
 }
 
-/// The supervisor's socket until it has been told how the start ended.
-///
-/// Connected before the root directory, the user or the environment change, any of which may put it out of reach. That
-/// is why the `sd-notify` crate does not do here: it looks for the socket when it sends, and knows no abstract ones.
-static WAITING: Mutex<Option<UnixDatagram>> = Mutex::new(None);
+/// The supervisor until it has been told how the start ended.
+struct Waiting {
+    /// Whose start it is: a forked child has no say in it.
+    pid: u32,
+    address: OsString,
+    /// Connected before the root directory, the user or the environment change, any of which may put it out of reach.
+    /// That is why the `sd-notify` crate does not do here: it looks for the socket when it sends, and knows no abstract
+    /// ones.
+    socket: Option<UnixDatagram>,
+}
 
-fn waiting() -> MutexGuard<'static, Option<UnixDatagram>> {
+static WAITING: Mutex<Option<Waiting>> = Mutex::new(None);
+
+fn waiting() -> MutexGuard<'static, Option<Waiting>> {
     // Nothing panics while it is locked.
     WAITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Connects to NOTIFY_SOCKET, if there is one.
+/// From now on the supervisor, if one waits, is told of an end before the start has come to its own.
+pub(crate) fn expect() -> Result<()> {
+    let Some(address) = first_look().notify_socket.clone() else { return Ok(()) };
+    let mut waiting = waiting();
+    if waiting.is_none() {
+        sys::at_exit(never_ready).map_err(|errno| unreachable_socket(&address, errno))?;
+        *waiting = Some(Waiting { pid: process::id(), address, socket: None });
+    }
+    Ok(())
+}
+
+/// Nobody is told: the process detaches.
+pub(crate) fn forget() {
+    *waiting() = None;
+}
+
+/// Connects to NOTIFY_SOCKET, if somebody waits there.
 pub(crate) fn connect() -> Result<()> {
-    let Some(address) = env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
-    let failed = |error: io::Error| {
-        let what = format!("connect to NOTIFY_SOCKET {}", address.to_string_lossy());
-        Error::system(Step::Ready, what, errno_of(&error)).advise("correct or unset the variable")
-    };
-    let socket = UnixDatagram::unbound().map_err(failed)?;
-    socket.connect_addr(&socket_address(&address).map_err(failed)?).map_err(failed)?;
-    *waiting() = Some(socket);
-    sys::at_exit(never_ready).map_err(|errno| failed(errno.into()))
+    if let Some(waiting) = waiting().as_mut() {
+        let socket =
+            connected(&waiting.address).map_err(|error| unreachable_socket(&waiting.address, errno_of(&error)))?;
+        waiting.socket = Some(socket);
+    }
+    Ok(())
+}
+
+fn connected(address: &OsStr) -> io::Result<UnixDatagram> {
+    let socket = UnixDatagram::unbound()?;
+    socket.connect_addr(&socket_address(address)?)?;
+    Ok(socket)
+}
+
+fn unreachable_socket(address: &OsStr, errno: Errno) -> Error {
+    let what = format!("connect to NOTIFY_SOCKET {}", address.to_string_lossy());
+    Error::system(Step::Ready, what, errno).advise("correct or unset the variable")
 }
 
 fn socket_address(address: &OsStr) -> io::Result<SocketAddr> {
@@ -126,13 +157,16 @@ pub(crate) fn failed(error: &Error) {
 
 /// Says that the process ended before it was ready. start-stop-daemon(8), for one, would wait on.
 extern "C" fn never_ready() {
-    // As above.
-    let _ = tell("ERRNO=0\nSTATUS=the start has failed");
+    if waiting().as_ref().is_some_and(|waiting| waiting.pid == process::id()) {
+        // As above.
+        let _ = tell("ERRNO=0\nSTATUS=the start has failed");
+    }
 }
 
 /// Tells how the start ended, once.
 fn tell(state: &str) -> nix::Result<()> {
-    let Some(socket) = waiting().take() else { return Ok(()) };
+    let Some(Waiting { address, socket, .. }) = waiting().take() else { return Ok(()) };
+    let socket = socket.map_or_else(|| connected(&address), Ok).map_err(|error| errno_of(&error))?;
     sys::retry(|| socket.send(state.as_bytes()).map(drop).map_err(|error| errno_of(&error)))
 }
 

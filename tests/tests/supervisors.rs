@@ -182,19 +182,32 @@ fn notifies_after_the_user_was_changed() {
 
 /// A failed start: the error in STATUS=, and a number in ERRNO=, without which start-stop-daemon would wait in vain.
 #[test]
-fn notifies_of_a_failed_step() {
+fn notifies_of_a_failed_start() {
     let family = Family::new();
     let path = family.path("notify");
     let socket = UnixDatagram::bind(&path).expect("a socket");
-    let pid_file = family.path("no-such-folder/pid");
-    let start = family.launch(SERVER).arg("--pid-file").arg(&pid_file).env("NOTIFY_SOCKET", &path);
-    start.run().assert_code(73).assert_one_line();
-    let message = receive(&socket);
-    // ENOENT.
-    assert!(has(&message, "ERRNO=2"), "{message:?}");
-    let status = message.lines().find(|line| line.starts_with("STATUS=")).expect("a status");
-    assert!(status.contains(pid_file.to_str().expect("UTF-8")), "{message:?}");
-    assert!(!has(&message, "READY=1"), "{message:?}");
+    let missing = family.path("no-such-folder/pid").display().to_string();
+    let unsaid = "the start has failed";
+    let failing: &[(&[&str], i32, i32, &str)] = &[
+        (&["--no-such-option"], 1, 0, unsaid),
+        (&["--pid-file", ""], 64, 0, "cannot use pid_file"),
+        (&["--user", "no-such-user"], 67, 0, "cannot find user no-such-user"),
+        // ENOENT.
+        (&["--pid-file", &missing], 73, 2, &missing),
+        (&["--fail", "error"], 1, 0, unsaid),
+        (&["--fail", "3"], 3, 0, unsaid),
+    ];
+    for (args, code, errno, says) in failing {
+        family.launch(SERVER).args(*args).env("NOTIFY_SOCKET", &path).run().assert_code(*code);
+        let message = receive(&socket);
+        assert!(has(&message, &format!("ERRNO={errno}")), "{message:?}");
+        let status = message.lines().find(|line| line.starts_with("STATUS=")).expect("a status");
+        assert!(status.contains(says), "{message:?}");
+        assert!(!has(&message, "READY=1"), "{message:?}");
+    }
+    // Each once.
+    socket.set_nonblocking(true).expect("a socket need not wait");
+    assert!(socket.recv(&mut [0]).is_err());
 }
 
 // ---- start-stop-daemon
