@@ -124,8 +124,8 @@
 //! ```text
 //! launcher                        session leader           daemon
 //!  setup
-//!  refuse threads
 //!  look up user and group
+//!  refuse threads
 //!  open directories and logs
 //!  lock the pid file
 //!  close inherited descriptors
@@ -165,6 +165,8 @@
 //!   ends.
 //! * Processes that main's body starts before it is ready, and that leave the daemon's process group, are not taken
 //!   down with a failed start.
+//! * A program that main's body becomes by exec before it is ready can never be ready, and outlives a launcher that was
+//!   killed.
 //! * SIGIO is in use until the daemon is ready, and then back to its default.
 //! * SIGKILL of a running daemon leaves the pid file where it is; so does SIGKILL of a launcher, as an empty file, in the
 //!   moment between its creation and the fork. It is unlocked, so it blocks no start.
