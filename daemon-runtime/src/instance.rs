@@ -22,6 +22,9 @@ use crate::sys::{self, retry};
 /// Whether it runs is told by the lock on the file, and never by the pid, which the system may have given to another
 /// process. The same holds for signals: they reach the daemon or nobody.
 ///
+/// The pid is one of the daemon's own pid namespace. Where a container and its host share a pid file, ask inside of the
+/// container: outside, the same number is another process.
+///
 /// ```no_run
 /// use std::time::Duration;
 /// use daemon_runtime::Instance;
@@ -204,7 +207,10 @@ impl Instance {
                 Some((_, Err(errno))) if errno != Errno::ESRCH => return Err(failed(errno)),
                 // It has ended in between, or has not written its pid yet.
                 _ if started.elapsed() < PATIENCE => {}
-                _ => return Err(self.absent("it is locked, but holds no pid of a process")),
+                _ => {
+                    let error = self.absent("it is locked, but holds no pid of a process");
+                    return Err(error.advise("find out who has locked it, lslocks(8)"));
+                }
             }
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -244,6 +250,7 @@ impl Instance {
         };
         let file = match retry(|| open(&self.pid_file, pid_file::READ_FLAGS, Mode::empty())) {
             Err(Errno::ENOENT) => return Ok(None),
+            Err(Errno::ELOOP) => return refused("it is a symbolic link"),
             opened => opened.map_err(|errno| self.failed("open", errno))?,
         };
         let stat = retry(|| fstat(&file)).map_err(|errno| self.failed("look at", errno))?;

@@ -196,7 +196,7 @@ fn locked_by_a_stranger() {
         let late = scope.spawn(|| launch(&family, &pid_file).run());
         let stopped = scope.spawn(|| Instance::at(&pid_file).stop(DEADLINE));
         assert_error(Instance::at(&pid_file).pid(), 69, "it is locked, but holds no pid");
-        assert_error(stopped.join().expect("no panic"), 69, "it is locked, but holds no pid");
+        assert_error(stopped.join().expect("no panic"), 69, "find out who has locked it");
         late.join().expect("no panic").assert_code(69).assert_says(&["held by a process that has not written its pid"]);
     });
     assert!(Proc::lives(stranger.pid()));
@@ -245,7 +245,7 @@ fn not_a_pid_file() {
     symlink("file", family.path("link")).expect("a link");
     mkfifo(&family.path("fifo"), Mode::from_bits_truncate(0o600)).expect("a fifo");
     for (name, why) in [
-        ("link", "symbolic link"),
+        ("link", "it is a symbolic link; correct the path"),
         ("fifo", "not a regular file"),
         (".", "not a regular file"),
         ("file/pid", "Not a directory"),
