@@ -313,6 +313,26 @@ fn a_pid_that_its_owner_has_forged() {
     assert!(Proc::lives(victim.pid()));
 }
 
+/// Its pid is another process's here, and that is neither taken for the daemon nor signalled.
+#[test]
+#[ignore = "needs root"]
+fn in_another_pid_namespace() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let victim = family.launch("sleep").arg("1000").start();
+    // proc_sys_kernel(5): the next process there gets the victim's number.
+    let script = "echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid; \"$2\" notify pause; exit";
+    let namespace = ["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script, "sh"];
+    let daemon = family.launch("unshare").args(namespace).arg(victim.pid().to_string()).arg(READY);
+    let running = daemon.env("DAEMON_PID_FILE", &pid_file).env("DAEMON_FOREGROUND", "").start();
+    let line = format!("{}\n", victim.pid());
+    until("the pid file is written", || (fs::read_to_string(&pid_file).ok()? == line).then_some(()));
+    let why = format!("process {} does not hold it; ask in the pid namespace", victim.pid());
+    assert_error(Instance::at(&pid_file).stop_or_kill(DEADLINE), 69, &why);
+    assert!(Proc::lives(victim.pid()));
+    drop(running);
+}
+
 /// The launcher has made the file for a user that the daemon has not become yet.
 #[test]
 #[ignore = "needs root"]
