@@ -171,7 +171,7 @@ fn param(tokens: Vec<TokenTree>, errors: &mut Vec<Error>) -> Option<Param> {
     let (attributes, rest) = tokens.split_at(attributes);
     let colon = (0..rest.len()).find(|&at| is_single_colon(rest, at)).unwrap_or(rest.len());
     let (pattern, ty) = (&rest[..colon], rest.get(colon + 1..).unwrap_or_default());
-    let variadic = |tokens: &[TokenTree]| tokens.first().is_none_or(|first| is_punct(first, '.'));
+    let variadic = |tokens: &[TokenTree]| tokens.first().is_some_and(|first| is_punct(first, '.'));
     let is_lint = attributes.iter().all(|attribute| match attribute {
         TokenTree::Group(group) => group.stream().into_iter().next().is_some_and(|name| is_word(&name, LINTS)),
         _ => true,
@@ -184,6 +184,10 @@ fn param(tokens: Vec<TokenTree>, errors: &mut Vec<Error>) -> Option<Param> {
     if variadic(pattern) || variadic(ty) {
         let words = "`fn main` is not variadic; the program's arguments are in `std::env::args()`";
         errors.push(Error::new_spanned(all(), words));
+        return None;
+    }
+    if ty.is_empty() {
+        errors.push(Error::new_spanned(all(), "a parameter needs a name and a type: `ready: Ready`"));
         return None;
     }
     let [mut attributes, pattern, ty] = [attributes, pattern, ty].map(|tokens| tokens.iter().cloned().collect());

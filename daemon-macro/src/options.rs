@@ -230,11 +230,18 @@ fn begins_option(tokens: &[TokenTree], at: usize) -> bool {
     let ended = matches!(tokens[at - 1], TokenTree::Literal(_) | TokenTree::Group(_));
     let last = at + 1 == tokens.len() && ended;
     let named = after(1, '=') && !after(2, '=') && !after(2, '>') && !is_punct(&tokens[at - 1], '.');
-    (last || named) && TABLE.iter().any(|row| name == row.0)
+    let has_attribute = at == 2 && is_punct(&tokens[0], '#');
+    !has_attribute && (last || named) && TABLE.iter().any(|row| name == row.0)
 }
 
 /// One option. `None` if it cannot be told which.
 fn option(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
+    if is_punct(&piece[0], '#') {
+        let attribute = piece.iter().take(2).cloned().collect::<TokenStream>();
+        let words = "an option takes no attributes; for `cfg`, write `#[cfg_attr(…, daemon(…))]`";
+        errors.push(Error::new_spanned(attribute, words));
+        return None;
+    }
     let TokenTree::Ident(name) = &piece[0] else {
         errors.push(Error::new(piece[0].span(), "here stands an option's name, without quotes: `umask = 0o022`"));
         return None;
@@ -321,6 +328,10 @@ enum Mistake {
 fn check(kind: Kind, value: &TokenStream) -> Vec<(TokenStream, Mistake)> {
     let literal = |tokens: &TokenStream| syn::parse2::<Lit>(tokens.clone()).ok();
     let last = value.clone().into_iter().last();
+    if value.clone().into_iter().next().is_some_and(|first| is_punct(&first, '/') || is_punct(&first, '~')) {
+        // A path without quotes. No expression begins like this.
+        return vec![(value.clone(), Mistake::Kind)];
+    }
     if let Some(word) = value.clone().into_iter().find(|token| is_word(token, "await")) {
         return vec![(word.into(), Mistake::Await)];
     }

@@ -1,16 +1,18 @@
 //! Another process's view of a running daemon.
 
-use std::fmt;
+use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{fmt, fs};
 
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, open};
 use nix::libc::{self, c_int};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::Signal;
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::{FileStat, Mode, fstat};
 use nix::unistd::{Pid, geteuid};
 
 use crate::error::{Error, Result, Step, code};
@@ -21,6 +23,9 @@ use crate::sys::{self, retry};
 ///
 /// Whether it runs is told by the lock on the file, and never by the pid, which the system may have given to another
 /// process. The same holds for signals: they reach the daemon or nobody.
+///
+/// The pid is one of the daemon's own pid namespace. Where a container and its host share a pid file, ask inside of the
+/// container: outside, the same number is another process, and root gets an error.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -196,7 +201,7 @@ impl Instance {
             let Some(before) = self.holder(&file)? else { return Ok(None) };
             match before.map(|pid| (pid, sys::pidfd_open(pid))) {
                 // Between the two looks it was the daemon's pid, and so it was when the descriptor was made.
-                Some((pid, Ok(pidfd))) if self.holder(&file)? == Some(before) => match self.check_owner(&file, pid) {
+                Some((pid, Ok(pidfd))) if self.holder(&file)? == Some(before) => match self.check(&file, pid) {
                     // A daemon gives away the file shortly before it becomes that user.
                     Err(_) if started.elapsed() < PATIENCE => {}
                     trusted => return trusted.map(|()| Some((pid, pidfd))),
@@ -204,7 +209,10 @@ impl Instance {
                 Some((_, Err(errno))) if errno != Errno::ESRCH => return Err(failed(errno)),
                 // It has ended in between, or has not written its pid yet.
                 _ if started.elapsed() < PATIENCE => {}
-                _ => return Err(self.absent("it is locked, but holds no pid of a process")),
+                _ => {
+                    let error = self.absent("it is locked, but holds no pid of a process");
+                    return Err(error.advise("find out who has locked it, lslocks(8)"));
+                }
             }
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -220,13 +228,23 @@ impl Instance {
         }
     }
 
+    /// Whether the process can be the daemon.
+    fn check(&self, file: &OwnedFd, pid: Pid) -> Result<()> {
+        let stat = retry(|| fstat(file)).map_err(|errno| self.failed("look at", errno))?;
+        self.check_owner(stat.st_uid, pid)?;
+        if !may_hold(pid, &stat) {
+            let error = self.absent(&format!("process {pid} does not hold it"));
+            return Err(error.advise("ask in the pid namespace, or container, of the daemon"));
+        }
+        Ok(())
+    }
+
     /// A file that belongs to a user can hold any pid; root must not be made to signal another user's process by it.
-    fn check_owner(&self, file: &OwnedFd, pid: Pid) -> Result<()> {
-        let owner = retry(|| fstat(file)).map_err(|errno| self.failed("look at", errno))?.st_uid;
+    fn check_owner(&self, owner: u32, pid: Pid) -> Result<()> {
         if owner == 0 || !geteuid().is_root() {
             return Ok(());
         }
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let uid =
             status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().next()?.parse().ok());
         if uid == Some(owner) {
@@ -244,6 +262,7 @@ impl Instance {
         };
         let file = match retry(|| open(&self.pid_file, pid_file::READ_FLAGS, Mode::empty())) {
             Err(Errno::ENOENT) => return Ok(None),
+            Err(Errno::ELOOP) => return refused("it is a symbolic link"),
             opened => opened.map_err(|errno| self.failed("open", errno))?,
         };
         let stat = retry(|| fstat(&file)).map_err(|errno| self.failed("look at", errno))?;
@@ -261,6 +280,19 @@ impl Instance {
     fn what(&self, verb: &str) -> String {
         format!("{verb} pid file {}", self.pid_file.display())
     }
+}
+
+/// Whether a process has the file open and marked, as far as it can be seen: proc_pid_fdinfo(5). It certainly has not if
+/// the pid is one of another pid namespace.
+fn may_hold(pid: Pid, file: &FileStat) -> bool {
+    let listed = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
+    let mut seen = listed.filter_map(|it| Some((it.file_name(), fs::read_to_string(it.path()).ok()?))).peekable();
+    let is_it = |name: OsString| {
+        let open = fs::metadata(Path::new("/proc").join(pid.to_string()).join("fd").join(name));
+        open.is_ok_and(|open| (open.dev(), open.ino()) == (file.st_dev, file.st_ino))
+    };
+    // Only what is locked is looked at closely: a file on a server that is gone would not answer.
+    seen.peek().is_none() || seen.any(|(name, info)| info.contains("OFDLCK") && is_it(name))
 }
 
 impl fmt::Display for Instance {

@@ -128,7 +128,8 @@ impl Builder {
         // Held until the new thread is in the list, so that it cannot end before.
         let mut state = state();
         let handle = self.0.spawn(move || {
-            let _end = End;
+            END.with(|_| ());
+            let _panic = NotePanic;
             work()
         })?;
         state.running.push(handle.thread().clone());
@@ -136,17 +137,29 @@ impl Builder {
     }
 }
 
-/// Notes the end of its thread, also by a panic.
-struct End;
+/// Notes a panic of its thread.
+struct NotePanic;
+
+impl Drop for NotePanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            state().panicked.push(thread::current().id());
+        }
+    }
+}
+
+/// Notes the end of its thread.
+struct End(ThreadId);
+
+thread_local! {
+    /// The thread's first, and so the last to be dropped: a value that nobody joins, and what other thread-locals still
+    /// have to write, is not cut off.
+    static END: End = End(thread::current().id());
+}
 
 impl Drop for End {
     fn drop(&mut self) {
-        let id = thread::current().id();
-        let mut state = state();
-        state.running.retain(|thread| thread.id() != id);
-        if thread::panicking() {
-            state.panicked.push(id);
-        }
+        state().running.retain(|thread| thread.id() != self.0);
         ENDED.notify_all();
     }
 }

@@ -196,7 +196,7 @@ fn locked_by_a_stranger() {
         let late = scope.spawn(|| launch(&family, &pid_file).run());
         let stopped = scope.spawn(|| Instance::at(&pid_file).stop(DEADLINE));
         assert_error(Instance::at(&pid_file).pid(), 69, "it is locked, but holds no pid");
-        assert_error(stopped.join().expect("no panic"), 69, "it is locked, but holds no pid");
+        assert_error(stopped.join().expect("no panic"), 69, "find out who has locked it");
         late.join().expect("no panic").assert_code(69).assert_says(&["held by a process that has not written its pid"]);
     });
     assert!(Proc::lives(stranger.pid()));
@@ -245,7 +245,7 @@ fn not_a_pid_file() {
     symlink("file", family.path("link")).expect("a link");
     mkfifo(&family.path("fifo"), Mode::from_bits_truncate(0o600)).expect("a fifo");
     for (name, why) in [
-        ("link", "symbolic link"),
+        ("link", "it is a symbolic link; correct the path"),
         ("fifo", "not a regular file"),
         (".", "not a regular file"),
         ("file/pid", "Not a directory"),
@@ -311,6 +311,26 @@ fn a_pid_that_its_owner_has_forged() {
         &format!("it belongs to user 65534, and process {} does not", victim.pid()),
     );
     assert!(Proc::lives(victim.pid()));
+}
+
+/// Its pid is another process's here, and that is neither taken for the daemon nor signalled.
+#[test]
+#[ignore = "needs root"]
+fn in_another_pid_namespace() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let victim = family.launch("sleep").arg("1000").start();
+    // proc_sys_kernel(5): the next process there gets the victim's number.
+    let script = "echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid; \"$2\" notify pause; exit";
+    let namespace = ["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script, "sh"];
+    let daemon = family.launch("unshare").args(namespace).arg(victim.pid().to_string()).arg(READY);
+    let running = daemon.env("DAEMON_PID_FILE", &pid_file).env("DAEMON_FOREGROUND", "").start();
+    let line = format!("{}\n", victim.pid());
+    until("the pid file is written", || (fs::read_to_string(&pid_file).ok()? == line).then_some(()));
+    let why = format!("process {} does not hold it; ask in the pid namespace", victim.pid());
+    assert_error(Instance::at(&pid_file).stop_or_kill(DEADLINE), 69, &why);
+    assert!(Proc::lives(victim.pid()));
+    drop(running);
 }
 
 /// The launcher has made the file for a user that the daemon has not become yet.

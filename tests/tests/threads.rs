@@ -18,6 +18,16 @@ fn main_waits() {
     }
 }
 
+/// A thread has ended when nothing of it is left to be dropped, as for std's join.
+#[test]
+fn main_waits_for_what_a_thread_leaves() {
+    let family = Family::new();
+    end(&family, "leaves_work").assert_code(0);
+    for mark in ["value", "local"] {
+        assert!(family.path(mark).is_symlink(), "the drop of the {mark} was cut off");
+    }
+}
+
 #[test]
 fn exit_does_not_wait() {
     let family = Family::new();

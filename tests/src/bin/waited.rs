@@ -15,6 +15,12 @@ fn main(ready: Ready) -> fixture::Result {
     }
     ready.notify();
     let (for_ever, panics) = (matches!(&*how, "exits" | "limited"), matches!(&*how, "thread_panics" | "joined"));
+    if how == "leaves_work" {
+        thread_local!(static LOCAL: Slow = const { Slow("local") });
+        // Nobody joins it: its value, and then its thread-local, are dropped after its work.
+        thread::spawn(|| LOCAL.with(|_| Slow("value")));
+        return Ok(());
+    }
     let worker = thread::Builder::new().name("worker").spawn(move || {
         assert!(!panics, "the thread fails");
         wait("main");
@@ -37,5 +43,15 @@ fn main(ready: Ready) -> fixture::Result {
         "exits" => process::exit(7),
         "errs" => Err("main fails".into()),
         _ => Ok(()),
+    }
+}
+
+/// Whose drop takes a while, as that of a buffered file may.
+struct Slow(&'static str);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        std::thread::sleep(Duration::from_millis(100));
+        touch(self.0).expect("a mark");
     }
 }
