@@ -99,6 +99,7 @@ const FOREIGN: &[(&str, &str)] = &[
 const NO_OPTION: &[(&str, &str)] = &[
     ("a daemon detaches, unless `foreground` is true", "detach detachprocess daemonize background fork type"),
     ("the pid file belongs to `user` by itself", "chownpidfile"),
+    ("all of daemon(3) is done; `chdir`, `stdout` and `stderr` say where to", "nochdir noclose"),
     (
         "it is for systemd, and stands in the unit file",
         "restart restartsec execstart execstop killmode killsignal after wants wantedby description watchdogsec nice \

@@ -227,7 +227,8 @@ pub fn limit_wait(limit: Duration) {
     state().limit = Some(limit);
 }
 
-/// Waits for all threads of [`spawn`], as main's end does, and returns whether none of them has panicked unseen.
+/// Waits for all threads of [`spawn`], as main's end does, and returns whether none of them has panicked unseen. For main:
+/// one of these threads would wait for itself.
 ///
 /// ```
 /// daemon_runtime::thread::spawn(|| ());

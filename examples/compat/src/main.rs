@@ -7,7 +7,7 @@ use std::{env, process};
 
 use daemon_runtime::{Daemon, Error, thread};
 
-/// `compat` works at the terminal, `compat -d FOLDER` as a daemon.
+/// `compat` works at the terminal, `compat -d FOLDER`, an absolute path, as a daemon.
 fn main() {
     // First of all: what is open now counts as inherited, and will be closed.
     let daemon = Daemon::new();
@@ -20,7 +20,7 @@ fn main() {
             process::exit(error.exit_code().into())
         }),
         _ => {
-            eprintln!("usage: compat [-d FOLDER]");
+            eprintln!("usage: compat [-d ABSOLUTE_FOLDER]");
             process::exit(64)
         }
     }

@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(nochdir = 1, noclose)]
+fn main() {}
