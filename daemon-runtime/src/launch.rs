@@ -7,8 +7,8 @@
 use std::convert::Infallible;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::mem::{self, ManuallyDrop};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
@@ -18,12 +18,12 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc::{self, c_int, c_void, siginfo_t};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, sigprocmask};
+use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::unistd::{ForkResult, Pid, getpid, setsid};
 
 use crate::error::{Error, Result, Step, code, errno_of, report};
 use crate::step::pid_file::{PidFile, remove_kept};
-use crate::step::signals;
+use crate::step::signals::{self, Blocked};
 use crate::sys::{self, Children, End, retry};
 use crate::trace::Trace;
 
@@ -45,21 +45,15 @@ pub(crate) struct Launcher {
 /// Forks twice. Only the daemon returns; or the program, if nothing could be started.
 ///
 /// The launcher stays behind, waits until the daemon is ready, and exits as the start ends.
-pub(crate) fn detach(limit: Duration, pid_file: Option<&PidFile>, trace: Trace) -> Result<Launcher> {
+pub(crate) fn detach(signals: Signals, limit: Duration, pid_file: Option<&PidFile>, trace: Trace) -> Result<Launcher> {
     let (near, far) = sys::socket_pair().map_err(|errno| failed("make a socket", errno))?;
     let (started, launcher) = (Instant::now(), getpid());
     trace.header();
     trace.row("program started");
     signals::default_sigchld()?;
-    let signals = Signals::block()?;
-    let forked =
-        retry(|| set_child_subreaper(true)).map_err(|errno| failed("adopt the daemon", errno)).and_then(|()| fork());
-    match forked {
-        Err(error) => {
-            signals.restore();
-            Err(error)
-        }
-        Ok(ForkResult::Parent { child: leader }) => {
+    retry(|| set_child_subreaper(true)).map_err(|errno| failed("adopt the daemon", errno))?;
+    match fork()? {
+        ForkResult::Parent { child: leader } => {
             let channel = Some(near);
             let mut start =
                 Start { leader, leader_gone: false, daemon: None, channel, signals, started, limit, pid_file };
@@ -67,7 +61,9 @@ pub(crate) fn detach(limit: Duration, pid_file: Option<&PidFile>, trace: Trace) 
             let Err(ending) = close(far).map_err(Ending::from).and_then(|()| start.follow());
             start.take_back(ending)
         }
-        Ok(ForkResult::Child) => {
+        ForkResult::Child => {
+            // `signals::reset` unblocks them.
+            mem::forget(signals.blocked);
             let closed = close(near).and_then(|()| close(signals.fd));
             let led = closed.and_then(|()| lead_session(far, trace));
             let channel = led.unwrap_or_else(|error| error.report_and_exit_now());
@@ -232,6 +228,10 @@ impl Start<'_> {
         if let Some(pid_file) = self.pid_file {
             pid_file.remove();
         }
+        // What has come by now is answered by this end. What comes from now on may end a process that writes to a pipe
+        // which nobody reads.
+        while let Ok(Some(_)) = self.signals.read() {}
+        drop(self.signals);
         match ending {
             Ending::Exited(code) => sys::exit_now(code),
             Ending::NeverReady => {
@@ -274,6 +274,10 @@ impl Start<'_> {
                 let _ = kill(self.leader, signal);
             }
             let _ = killpg(self.leader, signal);
+            if let Some(daemon) = self.daemon {
+                // Its body may have made a process group of its own.
+                let _ = kill(daemon, signal);
+            }
             let deadline = Instant::now() + patience;
             loop {
                 let leader_was_gone = self.leader_gone;
@@ -298,10 +302,15 @@ impl Start<'_> {
         }
     }
 
-    /// Waits for those of the process group that have ended, and returns whether none is left.
+    /// Waits for those of the process group that have ended, and for the daemon; returns whether none is left.
     fn reap(&mut self) -> bool {
         if !self.leader_gone {
             self.leader_gone = !matches!(sys::waitid(Children::One(self.leader), 0), Ok(None));
+        }
+        // Before the session leader has gone it is not a child of this process.
+        if self.leader_gone {
+            let lives = |daemon: &Pid| matches!(sys::waitid(Children::One(*daemon), 0), Ok(None));
+            self.daemon = self.daemon.filter(lives);
         }
         loop {
             match sys::waitid(Children::Group(self.leader), 0) {
@@ -309,7 +318,7 @@ impl Start<'_> {
                 Ok(Some(_)) => {}
                 Ok(None) => return false,
                 // ECHILD: nobody is left.
-                Err(_) => return self.leader_gone,
+                Err(_) => return self.leader_gone && self.daemon.is_none(),
             }
         }
     }
@@ -321,17 +330,17 @@ fn ended(children: Children, flags: c_int) -> Result<Option<End>> {
 }
 
 /// The signals that the launcher waits for: the death of a child, and what may interrupt a start.
-struct Signals {
+pub(crate) struct Signals {
     fd: OwnedFd,
-    before: SigSet,
+    blocked: Blocked,
 }
 
 impl Signals {
-    fn block() -> Result<Self> {
+    pub(crate) fn block() -> Result<Self> {
         let failed = |errno| Error::system(Step::Signals, "wait for signals", errno);
         let mut watched = SigSet::empty();
         watched.add(Signal::SIGCHLD);
-        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+        for signal in signals::ENDS {
             // Who ignores one (nohup, a shell's background job) goes on ignoring it; blocked, it would arrive.
             if sys::disposition(signal as c_int).map_err(failed)?.sa_sigaction != libc::SIG_IGN {
                 watched.add(signal);
@@ -340,9 +349,11 @@ impl Signals {
         let fd = sys::signalfd(&watched).map_err(failed)?;
         // A daemon that dies while it is spoken to is no reason to die.
         watched.add(Signal::SIGPIPE);
-        let mut before = SigSet::empty();
-        retry(|| sigprocmask(SigmaskHow::SIG_BLOCK, Some(&watched), Some(&mut before))).map_err(failed)?;
-        Ok(Signals { fd, before })
+        Ok(Signals { fd, blocked: Blocked::new(&watched)? })
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 
     fn read(&self) -> Result<Option<Signal>> {
@@ -353,11 +364,6 @@ impl Signals {
             Err(Errno::EAGAIN) => Ok(None),
             Err(errno) => Err(Error::system(Step::Signals, "read a signal", errno)),
         }
-    }
-
-    fn restore(self) {
-        // The call has worked a moment ago, and another failure is about to be reported.
-        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
 }
 

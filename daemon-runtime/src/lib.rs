@@ -127,9 +127,9 @@
 //!  look up user and group
 //!  refuse threads
 //!  open directories and logs
+//!  flush stdout
 //!  lock the pid file
 //!  close inherited descriptors
-//!  flush stdout
 //!  adopt orphans
 //!  fork ─────────────────────────▶ setsid
 //!                                  fork ─────────────────▶ umask, chroot, chdir, stdin

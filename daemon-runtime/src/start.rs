@@ -5,10 +5,11 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::sys::signal::SigSet;
 use nix::unistd::dup2_stderr;
 
 use crate::error::{Error, Result, Step, errno_of};
-use crate::launch::{self, Launcher};
+use crate::launch::{self, Launcher, Signals};
 use crate::step::directory::{self, Directory};
 use crate::step::pid_file::{self, PidFile};
 use crate::step::privileges::{self, Identity};
@@ -39,16 +40,20 @@ fn in_background(mut asked: Daemon) -> Result<Ready> {
     let identity = check(&asked)?;
     let place = Place::open(&asked)?;
     let streams = Streams::open(&asked, &identity)?;
+    // While a signal can still end this: a pipe that nobody reads would hold it for ever.
+    flush()?;
+    // Before there is a pid file, which a Ctrl-C must not leave behind.
+    let signals = Signals::block()?;
     let pid_file = asked.pid_file.as_deref().map(|path| PidFile::lock(path, &identity)).transpose()?;
     let sockets = supervisor::passed_sockets();
     let keep = streams.fds().chain(pid_file.iter().map(PidFile::fd)).chain(place.fds()).chain(sockets.clone());
     let inherited = std::mem::replace(&mut asked.inherited, descriptors::Inherited::All);
-    inherited.close(keep.chain(asked.keep_fds.iter().copied()).collect())?;
+    let keep = keep.chain([signals.fd()]).chain(asked.keep_fds.iter().copied());
+    inherited.close(keep.collect())?;
     let variables = environment::Unwanted::find(asked.keep_env.as_deref());
-    flush()?;
 
-    let trace = Trace(asked.trace);
-    let launcher = launch::detach(asked.start_timeout.unwrap_or(DEFAULT_TIMEOUT), pid_file.as_ref(), trace)?;
+    let (limit, trace) = (asked.start_timeout.unwrap_or(DEFAULT_TIMEOUT), Trace(asked.trace));
+    let launcher = launch::detach(signals, limit, pid_file.as_ref(), trace)?;
 
     // In the daemon.
     directory::set_umask(asked.umask.unwrap_or(DEFAULT_UMASK));
@@ -75,6 +80,8 @@ fn become_foreground(asked: &Daemon) -> Result<()> {
     let identity = check(asked)?;
     supervisor::connect()?;
     let place = Place::open(asked)?;
+    // As in the background: until its end is watched, the pid file would stay.
+    let _blocked = signals::Blocked::new(&SigSet::from_iter(signals::ENDS))?;
     let pid_file = asked.pid_file.as_deref().map(|path| PidFile::lock(path, &identity)).transpose()?;
     directory::set_umask(asked.umask.unwrap_or(DEFAULT_UMASK));
     place.enter()?;

@@ -35,7 +35,8 @@ impl Trace {
 
     /// This process, on what stderr has been.
     pub(crate) fn last_row(self, stage: &str, terminal: &OwnedFd) {
-        if let (true, Ok(terminal)) = (self.0, terminal.try_clone()) {
+        if self.0 {
+            let Ok(terminal) = terminal.try_clone() else { return };
             measure(File::from(terminal), stage, getpid(), getppid());
         }
     }

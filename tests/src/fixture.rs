@@ -6,8 +6,8 @@
 //! `ignore=15` (a signal), `exec=program`, `fork` (a child that holds all descriptors and stays), `child` (one that ends
 //! and is not waited for), `fork_exit` (one that exits as a program does, and is waited for), `fork_fork` (the same, and
 //! has a child of its own, which must have all that it has opened), `spawn` (a program that stays), `drop` (its `Ready`),
-//! `thread`, `spin` (a busy one), `mark` (a system call that a tracer knows), `pause` (until it is killed). Without
-//! arguments: `notify touch=body pause`.
+//! `thread`, `spin` (a busy one), `setsid`, `mark` (a system call that a tracer knows), `pause` (until it is killed).
+//! Without arguments: `notify touch=body pause`.
 
 use std::error::Error;
 use std::os::unix::fs::symlink;
@@ -20,7 +20,7 @@ use std::{env, fs, io, process, thread};
 
 use daemon_runtime::Ready;
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, getsid, pause};
+use nix::unistd::{Pid, getsid, pause, setsid};
 
 use crate::{TAG, raw, until};
 
@@ -135,6 +135,7 @@ pub fn body(ready: Option<Ready>) -> Result {
             })?,
             "drop" => drop(ready.take()),
             "child" => drop(Command::new("true").spawn()?),
+            "setsid" => drop(setsid()?),
             "spawn" => drop(Command::new("sleep").arg("1000").spawn()?),
             "thread" => drop(thread::spawn(pause)),
             "spin" => drop(thread::spawn(|| {

@@ -49,6 +49,8 @@ pub enum Fault {
     Return(i64),
     /// Before it, this process is killed by SIGKILL. If it is gone already, nothing happens.
     Kill(Role),
+    /// Before it, this process gets a SIGTERM.
+    Terminate,
 }
 
 /// What was seen of a launch.
@@ -308,10 +310,14 @@ impl Tracer {
             registers.orig_rax = u64::MAX;
             let _ = ptrace::setregs(pid, registers);
         }
-        tracee.inside = Some((Some(self.record.calls.len()), then.filter(|then| !matches!(then, Fault::Kill(_)))));
+        let at_exit = then.filter(|then| !matches!(then, Fault::Kill(_) | Fault::Terminate));
+        tracee.inside = Some((Some(self.record.calls.len()), at_exit));
         self.record.calls.push(call);
         if let Some(Fault::Kill(victim)) = then {
             self.kill(victim);
+        }
+        if let Some(Fault::Terminate) = then {
+            let _ = kill(pid, Signal::SIGTERM);
         }
         Some(())
     }

@@ -1,4 +1,4 @@
-//! Every system call of the launch fails, is interrupted, or is the place of a SIGKILL, one by one: the launcher's exit
+//! Every system call of the launch fails, is interrupted, or is the place of a signal that ends a process, one by one: the launcher's exit
 //! code is 0 if and only if a daemon in the right state runs.
 #![cfg(target_arch = "x86_64")]
 
@@ -87,6 +87,8 @@ enum Kind {
     Errno,
     Eintr,
     Kill(Role),
+    /// SIGTERM to the launcher.
+    Terminate,
 }
 
 #[derive(Clone, Debug)]
@@ -194,9 +196,13 @@ impl Scene {
                 if let Some(pid_file) = self.option("pid_file", &family).filter(|path| path.exists()) {
                     let empty = std::fs::read(&pid_file).is_ok_and(|holds| holds.is_empty());
                     let stale = empty && !Family::is_locked(&pid_file) && !record.pids.contains_key(&Role::Leader);
-                    return if stale { Ok(Some(Outcome::Stale)) } else { report("the pid file is left") };
+                    return if stale && job.kind != Kind::Terminate {
+                        Ok(Some(Outcome::Stale))
+                    } else {
+                        report("the pid file is left")
+                    };
                 }
-                if code.is_none() && job.kind == Kind::Kill(Role::Launcher) {
+                if code.is_none() && [Kind::Kill(Role::Launcher), Kind::Terminate].contains(&job.kind) {
                     return Ok(Some(Outcome::Killed));
                 }
                 match record.stderr.lines().count() {
@@ -215,6 +221,7 @@ impl Job {
             // Where no manual page lists it, it is an error like others.
             Kind::Eintr => call.interruption().or(call.failure().map(|_| Fault::Fail(Errno::EINTR))),
             Kind::Kill(role) => Some(Fault::Kill(role)),
+            Kind::Terminate => (call.role == Role::Launcher).then_some(Fault::Terminate),
         }
     }
 
@@ -244,7 +251,7 @@ fn sweep(scene: Scene) {
     drop(family);
     let goes = clean.of(Role::Launcher).filter(|call| sends(call)).count();
 
-    let kinds = [Kind::Errno, Kind::Eintr].into_iter();
+    let kinds = [Kind::Errno, Kind::Eintr, Kind::Terminate].into_iter();
     let kinds = kinds.chain([Role::Launcher, Role::Leader, Role::Daemon].map(Kind::Kill));
     let jobs: Vec<Job> = kinds
         .flat_map(|kind| clean.calls.iter().map(move |call| (Job { kind, role: call.role, nth: call.nth }, call)))
@@ -305,6 +312,28 @@ fn every_call_by_hand() {
 #[test]
 fn every_call_with_ready() {
     sweep(READY);
+}
+
+/// In the foreground there is nobody who could take back what a SIGTERM cuts short.
+#[test]
+fn terminated_in_the_foreground() {
+    let launch = |terminated: Option<usize>| {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        let launch = family.launch(READY.program).env("DAEMON_FOREGROUND", "1").env("DAEMON_PID_FILE", &pid_file);
+        let record = trace(
+            launch.args(READY.arguments),
+            |call| Some(Fault::Terminate).filter(|_| Some(call.nth) == terminated),
+            |_| (),
+        );
+        (record, pid_file.exists())
+    };
+    let (clean, written) = launch(None);
+    assert!(clean.body && written, "{clean:#?}");
+    for call in &clean.calls {
+        let (record, left) = launch(Some(call.nth));
+        assert!(!record.body && !left, "{call}: {record:#?}");
+    }
 }
 
 /// The tracer must see a fault: a daemon that runs although its launcher fails, and the reverse, are told.

@@ -1,12 +1,15 @@
 //! A start that is interrupted, at any of its three processes, and starts that come in a crowd.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc::SYS_write;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, pipe, write};
 use tests::pty::Pty;
 use tests::{Family, Proc, until};
 
@@ -32,6 +35,44 @@ fn signals_to_the_launcher() {
         family.assert_nothing_left(&pid_file);
         until("the daemon's end", || (!Proc::lives(daemon.pid)).then_some(()));
     }
+}
+
+/// A body that makes a session of its own is taken back too, and before the launcher ends: this one ignores SIGIO, by
+/// which it would learn of that.
+#[test]
+fn a_session_of_its_own() {
+    let family = Family::new();
+    let launcher = family.launch(READY).args(["setsid", "ignore=29"]).args(STARTING).start();
+    let daemon = family.at("starting");
+    launcher.signal(Signal::SIGTERM);
+    launcher.end().assert_signal(Signal::SIGTERM);
+    assert!(!Proc::lives(daemon.pid));
+}
+
+/// The launcher of a failed start has something to say, and stderr is a pipe that nobody reads.
+#[test]
+fn nobody_reads_stderr() {
+    let family = Family::new();
+    let (unread, full) = full_pipe();
+    let mut launcher = family.launch(READY).args(["touch=starting", "signal=9"]).stderr(full).start();
+    until("the launcher alone", || (family.members() == [launcher.pid()] && is_writing(launcher.pid())).then_some(()));
+    assert!(!launcher.has_ended());
+    launcher.signal(Signal::SIGTERM);
+    launcher.end().assert_signal(Signal::SIGTERM);
+    drop(unread);
+}
+
+fn full_pipe() -> (OwnedFd, OwnedFd) {
+    let (reader, writer) = pipe().expect("a pipe");
+    let size = fcntl(&writer, FcntlArg::F_GETPIPE_SZ).expect("its size");
+    assert_eq!(write(&writer, &vec![b'x'; size as usize]), Ok(size as usize));
+    (reader, writer)
+}
+
+/// Whether it is in a write(2) to stderr.
+fn is_writing(pid: i32) -> bool {
+    let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    call.starts_with(&format!("{SYS_write} 0x2 "))
 }
 
 /// What the start-up forked goes too.

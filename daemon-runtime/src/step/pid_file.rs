@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
 use nix::libc::{self, c_int, c_void, dev_t, ino_t, siginfo_t};
-use nix::sys::signal::Signal;
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat};
 use nix::unistd::{Pid, ftruncate, getpid, unlink};
 
 use crate::error::{Error, Result, Step, code, errno_of};
 use crate::step::directory::inside;
 use crate::step::privileges::Identity;
+use crate::step::signals::ENDS;
 use crate::sys::{self, retry};
 
 const MODE: Mode = Mode::from_bits_truncate(0o644);
@@ -172,7 +172,7 @@ extern "C" fn close_kept() {
 ///
 /// As process 1 too, for which the kernel knows no default: without a handler it would ignore them.
 pub(crate) fn watch_ends() -> Result<()> {
-    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+    for signal in ENDS {
         let failed = |errno| Error::system(Step::Signals, format!("handle {signal}"), errno);
         // `setup` may have installed the program's own handler.
         if sys::disposition(signal as c_int).map_err(failed)?.sa_sigaction == libc::SIG_DFL {

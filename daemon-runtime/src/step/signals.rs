@@ -2,10 +2,33 @@
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 
 use crate::error::{Error, Result, Step};
 use crate::sys::{self, retry};
+
+/// What asks a process to end.
+pub(crate) const ENDS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+
+/// Signals that wait for as long as this lives; with the mask that there was before.
+pub(crate) struct Blocked(SigSet);
+
+impl Blocked {
+    /// Blocks them: sigprocmask(2).
+    pub(crate) fn new(signals: &SigSet) -> Result<Self> {
+        let mut before = SigSet::empty();
+        retry(|| sigprocmask(SigmaskHow::SIG_BLOCK, Some(signals), Some(&mut before)))
+            .map(|()| Blocked(before))
+            .map_err(|errno| Error::system(Step::Signals, "block signals", errno))
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // The call has worked a moment ago, and there is nobody to tell.
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.0), None);
+    }
+}
 
 /// Undoes what was inherited: no signal is blocked, and none ignored but SIGPIPE.
 ///
