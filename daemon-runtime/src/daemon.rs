@@ -130,7 +130,7 @@ impl Daemon {
         /// was started. Default: none.
         ///
         /// It is locked, flock(2), for as long as the daemon lives, and holds the pid and a newline, mode 0644. It is
-        /// removed when main returns, panics or exits, and on a SIGTERM, SIGINT, SIGHUP or SIGQUIT that nobody
+        /// removed when main returns, panics or exits, and on a SIGTERM, SIGINT, SIGHUP, SIGQUIT or SIGABRT that nobody
         /// handles; where the daemon's user may not remove files from the directory, it is emptied. What an earlier
         /// daemon has left never blocks a start. See [`Instance`](crate::Instance) for the other side.
         ///

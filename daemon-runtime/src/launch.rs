@@ -19,7 +19,7 @@ use nix::libc::{self, c_int, c_void, siginfo_t};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
-use nix::unistd::{ForkResult, Pid, getpid, setsid};
+use nix::unistd::{ForkResult, Pid, getpgid, getpid, setsid};
 
 use crate::error::{Error, Result, Step, code, errno_of, report};
 use crate::step::pid_file::{PidFile, remove_kept};
@@ -45,7 +45,14 @@ pub(crate) struct Launcher {
 /// Forks twice. Only the daemon returns; or the program, if nothing could be started.
 ///
 /// The launcher stays behind, waits until the daemon is ready, and exits as the start ends.
-pub(crate) fn detach(signals: Signals, limit: Duration, pid_file: Option<&PidFile>, trace: Trace) -> Result<Launcher> {
+///
+/// If that fails, `pid_file` is removed before `signals` are let through: parameters are dropped from the last to the first.
+pub(crate) fn detach(
+    signals: Signals,
+    pid_file: Option<PidFile>,
+    limit: Duration,
+    trace: Trace,
+) -> Result<(Launcher, Option<PidFile>)> {
     let (near, far) = sys::socket_pair().map_err(|errno| failed("make a socket", errno))?;
     let (started, launcher) = (Instant::now(), getpid());
     trace.header();
@@ -69,7 +76,7 @@ pub(crate) fn detach(signals: Signals, limit: Duration, pid_file: Option<&PidFil
             let channel = led.unwrap_or_else(|error| error.report_and_exit_now());
             // While the launcher lives nobody else can have its pid, and if it should be dead, `arm` finds out.
             let pidfd = sys::pidfd_open(launcher).map_err(|errno| failed("watch the launcher", errno))?;
-            Ok(Launcher { channel: ManuallyDrop::new(channel), pid: launcher, pidfd })
+            Ok((Launcher { channel: ManuallyDrop::new(channel), pid: launcher, pidfd }, pid_file))
         }
     }
 }
@@ -93,7 +100,7 @@ fn lead_session(mut channel: UnixStream, trace: Trace) -> Result<UnixStream> {
 // ---- The launcher
 
 /// A start under way, as the launcher sees it.
-struct Start<'a> {
+struct Start {
     leader: Pid,
     leader_gone: bool,
     daemon: Option<Pid>,
@@ -102,7 +109,7 @@ struct Start<'a> {
     signals: Signals,
     started: Instant,
     limit: Duration,
-    pid_file: Option<&'a PidFile>,
+    pid_file: Option<PidFile>,
 }
 
 /// Why a start ends without a daemon.
@@ -123,7 +130,7 @@ impl From<Error> for Ending {
     }
 }
 
-impl Start<'_> {
+impl Start {
     /// Follows the start to its end. If that is a daemon, the launcher's work is done, and so is the launcher.
     fn follow(&mut self) -> std::result::Result<Infallible, Ending> {
         let mut ready = false;
@@ -225,9 +232,7 @@ impl Start<'_> {
             Ending::TooSlow | Ending::Interrupted(_) | Ending::Failed(_) => Some(GRACE),
         };
         self.end_group(grace);
-        if let Some(pid_file) = self.pid_file {
-            pid_file.remove();
-        }
+        drop(self.pid_file.take());
         // What has come by now is answered by this end. What comes from now on may end a process that writes to a pipe
         // which nobody reads.
         while let Ok(Some(_)) = self.signals.read() {}
@@ -274,8 +279,8 @@ impl Start<'_> {
                 let _ = kill(self.leader, signal);
             }
             let _ = killpg(self.leader, signal);
-            if let Some(daemon) = self.daemon {
-                // Its body may have made a process group of its own.
+            // Its body may have made a process group of its own.
+            if let Some(daemon) = self.daemon.filter(|daemon| getpgid(Some(*daemon)) != Ok(self.leader)) {
                 let _ = kill(daemon, signal);
             }
             let deadline = Instant::now() + patience;

@@ -53,7 +53,7 @@ fn in_background(mut asked: Daemon) -> Result<Ready> {
     let variables = environment::Unwanted::find(asked.keep_env.as_deref());
 
     let (limit, trace) = (asked.start_timeout.unwrap_or(DEFAULT_TIMEOUT), Trace(asked.trace));
-    let launcher = launch::detach(signals, limit, pid_file.as_ref(), trace)?;
+    let (launcher, pid_file) = launch::detach(signals, pid_file, limit, trace)?;
 
     // In the daemon.
     directory::set_umask(asked.umask.unwrap_or(DEFAULT_UMASK));

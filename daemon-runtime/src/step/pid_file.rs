@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
 use nix::libc::{self, c_int, c_void, dev_t, ino_t, siginfo_t};
+use nix::sys::signal::Signal;
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat};
 use nix::unistd::{Pid, ftruncate, getpid, unlink};
 
@@ -116,18 +117,14 @@ impl PidFile {
         std::mem::forget(self.fd.take());
         Ok(())
     }
-
-    /// Takes back what the start has done.
-    pub(crate) fn remove(&self) {
-        if self.fd.is_some() {
-            self.file.remove();
-        }
-    }
 }
 
 impl Drop for PidFile {
+    /// Takes back what the start has done.
     fn drop(&mut self) {
-        self.remove();
+        if self.fd.is_some() {
+            self.file.remove();
+        }
     }
 }
 
@@ -172,7 +169,8 @@ extern "C" fn close_kept() {
 ///
 /// As process 1 too, for which the kernel knows no default: without a handler it would ignore them.
 pub(crate) fn watch_ends() -> Result<()> {
-    for signal in ENDS {
+    // SIGABRT is how a panic ends where panics abort, and a stack that overflows.
+    for signal in ENDS.into_iter().chain([Signal::SIGABRT]) {
         let failed = |errno| Error::system(Step::Signals, format!("handle {signal}"), errno);
         // `setup` may have installed the program's own handler.
         if sys::disposition(signal as c_int).map_err(failed)?.sa_sigaction == libc::SIG_DFL {
