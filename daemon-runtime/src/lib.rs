@@ -155,8 +155,9 @@
 //!
 //! # Limits
 //!
-//! * Linux 5.9 or newer, for close_range(2). Between the launcher's `go` and its exit there is one system call; that a
-//!   SIGKILL hit just there is known from Linux 6.15 on, and with `user` not before the launcher has been waited for.
+//! * Linux 5.9 or newer, for close_range(2), and not on MIPS.
+//! * Between the launcher's `go` and its exit there is one system call. That a SIGKILL hit just there is known from Linux
+//!   6.15 on, and with `user` not before the launcher has been waited for.
 //! * The daemon must be the first to start threads. Static constructors or `setup` may start none that still run.
 //! * With `setup`, an option that is no literal, or by hand, inherited descriptors are listed in /proc/self/fd to tell
 //!   them from the program's own, which takes time in proportion to their number. Otherwise the cost is constant.

@@ -11,10 +11,10 @@ use nix::unistd::dup2_stderr;
 use crate::error::{Error, Result, Step, errno_of};
 use crate::launch::{self, Launcher, Signals};
 use crate::step::directory::{self, Directory};
-use crate::step::pid_file::{self, PidFile};
+use crate::step::pid_file::PidFile;
 use crate::step::privileges::{self, Identity};
-use crate::step::streams::{self, Streams};
-use crate::step::{descriptors, environment, signals, threads};
+use crate::step::streams::Streams;
+use crate::step::{descriptors, environment, reopen, signals, threads};
 use crate::trace::Trace;
 use crate::{Daemon, supervisor, sys, thread};
 
@@ -135,7 +135,7 @@ fn own_pid_file(asked: &Daemon, pid_file: Option<PidFile>) -> Result<()> {
         pid_file.write()?;
         pid_file.keep(asked.chroot.as_deref())?;
     }
-    if owned || std::process::id() == 1 { pid_file::watch_ends() } else { Ok(()) }
+    if owned || std::process::id() == 1 { signals::watch_ends() } else { Ok(()) }
 }
 
 fn confine(asked: &Daemon, identity: &Identity) -> Result<()> {
@@ -236,7 +236,7 @@ impl Detached {
 /// What comes last of all.
 fn settle(asked: &Daemon, streams: Option<&Streams>) -> Result<()> {
     if asked.reopen_on_sighup {
-        streams::reopen_on_sighup(streams, asked.chroot.as_deref())?;
+        reopen::on_sighup(streams, asked.chroot.as_deref())?;
     }
     if asked.ignore_sigchld {
         signals::ignore_sigchld()?;

@@ -5,6 +5,7 @@ pub(crate) mod directory;
 pub(crate) mod environment;
 pub(crate) mod pid_file;
 pub(crate) mod privileges;
+pub(crate) mod reopen;
 pub(crate) mod signals;
 pub(crate) mod streams;
 pub(crate) mod threads;

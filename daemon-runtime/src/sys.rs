@@ -344,7 +344,8 @@ pub(crate) fn set_disposition(signal: c_int, disposition: libc::sighandler_t) ->
 /// The bare system call, because glibc hides the two signals that it keeps for its threads (32 and 33), although
 /// posix_spawn(3) leaves the first ignored in the programs that it starts.
 pub(crate) fn stop_ignoring(signal: c_int) -> nix::Result<()> {
-    // `struct sigaction` of the kernel begins with the handler; all zeros is SIG_DFL without flags and mask.
+    // `struct sigaction` of the kernel begins with the handler; all zeros is SIG_DFL without flags and mask. Not so on
+    // MIPS, where the kernel refuses this size of the set.
     let (default, mut now) = ([0_usize; 8], [0_usize; 8]);
     let set_size = 8_usize;
     let call = libc::SYS_rt_sigaction;
@@ -360,7 +361,7 @@ pub(crate) fn stop_ignoring(signal: c_int) -> nix::Result<()> {
 }
 
 /// sigaction(2) with one of this crate's three handlers, which are async-signal-safe: `launch::launcher_gone`,
-/// `step::pid_file::ended` and `step::streams::reopen`.
+/// `step::signals::ended` and `step::reopen::reopen`.
 pub(crate) fn set_handler(signal: Signal, handler: Handler) -> nix::Result<()> {
     // SA_RESTART, so that the program's own calls do not notice; SA_ONSTACK, so that it also runs on a full stack.
     set_action(signal as c_int, handler as libc::sighandler_t, libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK)

@@ -11,15 +11,13 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
-use nix::libc::{self, c_int, c_void, dev_t, ino_t, siginfo_t};
-use nix::sys::signal::Signal;
+use nix::libc::{dev_t, ino_t};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat};
 use nix::unistd::{Pid, ftruncate, getpid, unlink};
 
 use crate::error::{Error, Result, Step, code, errno_of};
 use crate::step::directory::inside;
 use crate::step::privileges::Identity;
-use crate::step::signals::ENDS;
 use crate::sys::{self, retry};
 
 const MODE: Mode = Mode::from_bits_truncate(0o644);
@@ -163,37 +161,6 @@ extern "C" fn close_kept() {
         // The child knows nothing of it; and a lock that it keeps all the same is named by its error.
         let _ = nix::unistd::close(kept.file.fd);
     }
-}
-
-/// Handles the signals that end a process by default, so that they first remove the pid file.
-///
-/// As process 1 too, for which the kernel knows no default: without a handler it would ignore them.
-pub(crate) fn watch_ends() -> Result<()> {
-    // SIGABRT is how a panic ends where panics abort, and a stack that overflows.
-    for signal in ENDS.into_iter().chain([Signal::SIGABRT]) {
-        let failed = |errno| Error::system(Step::Signals, format!("handle {signal}"), errno);
-        // `setup` may have installed the program's own handler.
-        if sys::disposition(signal as c_int).map_err(failed)?.sa_sigaction == libc::SIG_DFL {
-            sys::set_handler(signal, ended).map_err(failed)?;
-        }
-    }
-    Ok(())
-}
-
-/// The handler of a signal that ends the process. Async-signal-safe.
-pub(crate) extern "C" fn ended(signal: c_int, _: *mut siginfo_t, _: *mut c_void) {
-    // Not at the front: the program has a handler of its own, which calls the one before it, as is the custom. What
-    // the signal means is that handler's to say; a graceful shutdown must not be cut short here.
-    let front = ended as extern "C" fn(_, _, _) as libc::sighandler_t;
-    if sys::disposition(signal).is_ok_and(|now| now.sa_sigaction != front) {
-        return;
-    }
-    remove_kept();
-    if sys::set_disposition(signal, libc::SIG_DFL).is_ok() {
-        sys::raise_unblocked(signal);
-    }
-    // Only process 1 gets here: by default it survives.
-    sys::exit_now(128 + signal)
 }
 
 /// Returns when the lock is worth another try; or says who has it, as soon as that is written.

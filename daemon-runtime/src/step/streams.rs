@@ -1,29 +1,22 @@
 //! stdin, stdout and stderr: /dev/null, or files.
 
-use std::ffi::CString;
-use std::io::IoSlice;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
-use nix::libc::{c_int, c_void, dev_t, ino_t, sigaction, siginfo_t};
-use nix::sys::signal::Signal;
+use nix::libc::{dev_t, ino_t};
 use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
-use nix::sys::uio::writev;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use crate::Daemon;
-use crate::error::{Error, Result, Step, code, errno_of, program};
-use crate::step::directory::inside;
+use crate::error::{Error, Result, Step, code, errno_of};
 use crate::step::privileges::Identity;
 use crate::sys::{self, retry};
 
 /// A log file belongs to those who run the daemon, and is for the eyes of its group.
-const LOG_MODE: Mode = Mode::from_bits_truncate(0o640);
-const LOG_FLAGS: OFlag = OFlag::O_WRONLY.union(OFlag::O_APPEND).union(OPEN_FLAGS);
+pub(super) const LOG_MODE: Mode = Mode::from_bits_truncate(0o640);
+pub(super) const LOG_FLAGS: OFlag = OFlag::O_WRONLY.union(OFlag::O_APPEND).union(OPEN_FLAGS);
 /// No terminal becomes the controlling one, and a FIFO that nobody reads does not hang the start.
 const OPEN_FLAGS: OFlag = OFlag::O_CLOEXEC.union(OFlag::O_NOCTTY).union(OFlag::O_NONBLOCK);
 
@@ -35,7 +28,7 @@ pub(crate) struct Streams {
     /// For stdin, stdout and stderr the index of its file.
     of: [usize; 3],
     /// Another user or group was asked for, who may set traps: see [`open_safely`].
-    for_another: bool,
+    pub(super) for_another: bool,
 }
 
 #[derive(Debug)]
@@ -130,24 +123,10 @@ impl Streams {
         self.files.into_iter().try_for_each(|file| sys::close(file.fd).map_err(failed))
     }
 
-    /// What [`reopen`] needs to know, with paths as they are seen inside a new root.
-    fn logs(&self, root: Option<&Path>) -> Vec<Log> {
-        let log = |(index, file): (usize, &File)| {
-            if file.purpose != Use::Log {
-                return None;
-            }
-            // Where a new root hides it, an empty path, which cannot be opened.
-            let seen = inside(root, &file.path).unwrap_or_default();
-            Some(Log {
-                // A path that has been opened has no NUL in it.
-                path: CString::new(seen.as_os_str().as_bytes()).ok()?,
-                complaint: format!("{}: cannot reopen log file {}: ", program(), file.path.display()),
-                stdout: self.of[1] == index,
-                stderr: self.of[2] == index,
-                for_another: self.for_another,
-            })
-        };
-        self.files.iter().enumerate().filter_map(log).collect()
+    /// The log files: the path of each, whether it is stdout's, and whether it is stderr's.
+    pub(super) fn logs(&self) -> impl Iterator<Item = (&Path, bool, bool)> {
+        let logs = self.files.iter().enumerate().filter(|(_, file)| file.purpose == Use::Log);
+        logs.map(|(index, file)| (&*file.path, self.of[1] == index, self.of[2] == index))
     }
 }
 
@@ -203,76 +182,4 @@ fn opening(name: &str, path: &Path) -> String {
 
 fn failed(name: &str, path: &Path, errno: Errno) -> Error {
     Error::system(Step::Streams, opening(name, path), errno)
-}
-
-// logrotate(8) moves a log file away and sends SIGHUP; then it is opened anew.
-
-struct Log {
-    path: CString,
-    complaint: String,
-    stdout: bool,
-    stderr: bool,
-    for_another: bool,
-}
-
-struct Reopening {
-    logs: Vec<Log>,
-    before: sigaction,
-}
-
-static REOPENING: OnceLock<Reopening> = OnceLock::new();
-
-/// From now on SIGHUP opens the log files anew. Without streams, in the foreground, it does nothing, but is not fatal.
-pub(crate) fn reopen_on_sighup(streams: Option<&Streams>, root: Option<&Path>) -> Result<()> {
-    let failed = |errno| Error::system(Step::Signals, "handle SIGHUP", errno);
-    let before = sys::disposition(Signal::SIGHUP as c_int).map_err(failed)?;
-    let logs = streams.map_or(Vec::new(), |streams| streams.logs(root));
-    REOPENING.get_or_init(|| Reopening { logs, before });
-    sys::set_handler(Signal::SIGHUP, reopen).map_err(failed)
-}
-
-/// The handler of SIGHUP. Async-signal-safe: it opens, duplicates, closes and writes, and allocates nothing.
-pub(crate) extern "C" fn reopen(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    let Some(Reopening { logs, before }) = REOPENING.get() else { return };
-    let errno = Errno::last();
-    for log in logs {
-        if let Err(reason) = log.reopen() {
-            let line = [&log.complaint, reason.desc(), "; the old file stays in use\n"];
-            let line = line.map(|part| IoSlice::new(part.as_bytes()));
-            // Where even the old file does not take it there is nobody left to tell.
-            let _ = writev(if log.stderr { sys::STDERR } else { sys::STDOUT }, &line);
-        }
-    }
-    // A handler that was there before goes on as if it were alone.
-    sys::call_handler(before, signal, info, context);
-    errno.set();
-}
-
-impl Log {
-    fn reopen(&self) -> nix::Result<()> {
-        // With `group` alone it still is root who opens it: as `open_safely` does.
-        let (no_link, exclusive) =
-            if self.for_another { (OFlag::O_NOFOLLOW, OFlag::O_EXCL) } else { (OFlag::empty(), OFlag::empty()) };
-        let open = |flags| retry(|| open(self.path.as_c_str(), LOG_FLAGS | no_link | flags, LOG_MODE));
-        let new = match open(OFlag::empty()) {
-            Err(Errno::ENOENT) => {
-                let new = open(OFlag::O_CREAT | exclusive)?;
-                // Whatever the umask is.
-                retry(|| fchmod(&new, LOG_MODE))?;
-                new
-            }
-            opened => opened?,
-        };
-        if self.for_another && retry(|| fstat(&new))?.st_nlink > 1 {
-            return Err(Errno::EMLINK);
-        }
-        retry(|| fcntl(&new, FcntlArg::F_SETFL(OFlag::O_APPEND)))?;
-        if self.stdout {
-            retry(|| dup2_stdout(&new))?;
-        }
-        if self.stderr {
-            retry(|| dup2_stderr(&new))?;
-        }
-        Ok(())
-    }
 }
