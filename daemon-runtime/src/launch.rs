@@ -397,7 +397,7 @@ impl Launcher {
         CHANNEL.store(self.channel.as_raw_fd(), Ordering::Relaxed);
         sys::set_handler(Signal::SIGIO, launcher_gone).map_err(failed)?;
         sys::own_signals_of(self.channel.as_fd()).map_err(failed)?;
-        self.signal_driven(true).map_err(failed)?;
+        self.set_status(OFlag::O_ASYNC).map_err(failed)?;
         match sys::hung_up(self.channel.as_raw_fd()) {
             false => Ok(()),
             true => Err(gone()),
@@ -407,19 +407,32 @@ impl Launcher {
     fn disarm(&self) -> Result<()> {
         let failed = |errno| failed("leave the launcher", errno);
         CHANNEL.store(-1, Ordering::Relaxed);
-        self.signal_driven(false).map_err(failed)?;
+        self.set_status(OFlag::empty()).map_err(failed)?;
         sys::set_disposition(Signal::SIGIO as c_int, libc::SIG_DFL).map_err(failed)
     }
 
-    /// Sets or clears O_ASYNC, the only status flag that this socket ever has.
-    fn signal_driven(&self, on: bool) -> nix::Result<()> {
-        let flags = if on { OFlag::O_ASYNC } else { OFlag::empty() };
+    /// The status flags of the socket: F_SETFL of fcntl(2).
+    fn set_status(&self, flags: OFlag) -> nix::Result<()> {
         retry(|| fcntl(&*self.channel, FcntlArg::F_SETFL(flags))).map(drop)
+    }
+
+    /// Makes the calls that come after READY, while their end is still the start's: the body may have forbidden them
+    /// with seccomp(2), on pain of death.
+    fn rehearse(&mut self) -> Result<()> {
+        let failed = |errno| failed("wait for the launcher's end", errno);
+        let mut polled = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        retry(|| poll(&mut polled, PollTimeout::ZERO)).map_err(failed)?;
+        self.set_status(OFlag::O_NONBLOCK).map_err(failed)?;
+        // There is nothing to learn yet; and `went` does without what fails.
+        let _ = self.channel.read(&mut [0]);
+        let _ = self.exit_status();
+        self.set_status(OFlag::empty()).map_err(failed)
     }
 
     /// Says that the daemon is ready, and waits until the launcher has gone. From then on nothing can fail.
     pub(crate) fn ready(mut self) -> Result<()> {
         self.disarm()?;
+        self.rehearse()?;
         self.channel.write_all(&[READY]).map_err(|error| failed("say that it is ready", errno_of(&error)))?;
         self.wait_for_its_end();
         if !self.went() {

@@ -3,12 +3,14 @@
 use std::io::{self, Write};
 use std::os::fd::RawFd;
 use std::path::PathBuf;
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 use nix::unistd::dup2_stderr;
 
-use crate::error::{Error, Result, Step, errno_of};
+use crate::error::{Error, Result, Step, code, errno_of};
 use crate::launch::{self, Launcher, Signals};
 use crate::step::directory::{self, Directory};
 use crate::step::pid_file::PidFile;
@@ -18,9 +20,20 @@ use crate::step::{descriptors, environment, reopen, signals, threads};
 use crate::trace::Trace;
 use crate::{Daemon, supervisor, sys, thread};
 
+/// The pid of the process that has become a daemon.
+static DAEMON: AtomicU32 = AtomicU32::new(0);
+
 /// Turns this process into what is asked for.
 pub(crate) fn start(asked: Daemon) -> Result<Ready> {
-    if asked.foreground.unwrap_or_else(supervisor::supervised) { in_foreground(asked) } else { in_background(asked) }
+    // As a launcher it would end, and leave its pid file to nobody.
+    if DAEMON.load(Ordering::Relaxed) == process::id() {
+        let why = "this process is a daemon already";
+        return Err(Error::new(Step::Launch, code::SOFTWARE, "start the daemon", why).advise("start it once only"));
+    }
+    let foreground = asked.foreground.unwrap_or_else(supervisor::supervised);
+    let ready = if foreground { in_foreground(asked) } else { in_background(asked) }?;
+    DAEMON.store(process::id(), Ordering::Relaxed);
+    Ok(ready)
 }
 
 /// What is asked for is possible here. Nothing has changed yet.
@@ -135,7 +148,7 @@ fn own_pid_file(asked: &Daemon, pid_file: Option<PidFile>) -> Result<()> {
         pid_file.write()?;
         pid_file.keep(asked.chroot.as_deref())?;
     }
-    if owned || std::process::id() == 1 { signals::watch_ends() } else { Ok(()) }
+    if owned || process::id() == 1 { signals::watch_ends() } else { Ok(()) }
 }
 
 fn confine(asked: &Daemon, identity: &Identity) -> Result<()> {

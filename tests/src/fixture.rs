@@ -6,7 +6,8 @@
 //! `ignore=15` (a signal), `exec=program`, `fork` (a child that holds all descriptors and stays), `child` (one that ends
 //! and is not waited for), `fork_exit` (one that exits as a program does, and is waited for), `fork_fork` (the same, and
 //! has a child of its own, which must have all that it has opened), `spawn` (a program that stays), `drop` (its `Ready`),
-//! `thread`, `spin` (a busy one), `setsid`, `mark` (a system call that a tracer knows), `pause` (until it is killed).
+//! `thread`, `spin` (a busy one), `setsid`, `again` (another start), `deny=7` and `deadly=7` (a seccomp filter for the system
+//! call of that number), `mark` (a system call that a tracer knows), `pause` (until it is killed).
 //! Without arguments: `notify touch=body pause`.
 
 use std::error::Error;
@@ -18,7 +19,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use std::{env, fs, io, process, thread};
 
-use daemon_runtime::Ready;
+use daemon_runtime::{Daemon, Ready};
+use nix::libc;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getsid, pause, setsid};
 
@@ -136,6 +138,12 @@ pub fn body(ready: Option<Ready>) -> Result {
             "drop" => drop(ready.take()),
             "child" => drop(Command::new("true").spawn()?),
             "setsid" => drop(setsid()?),
+            "again" => match Daemon::new().start() {
+                Ok(again) => again.notify(),
+                Err(error) => eprintln!("again: {error}"),
+            },
+            "deny" => raw::forbid(value.parse()?, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32)?,
+            "deadly" => raw::forbid(value.parse()?, libc::SECCOMP_RET_KILL_PROCESS)?,
             "spawn" => drop(Command::new("sleep").arg("1000").spawn()?),
             "thread" => drop(thread::spawn(pause)),
             "spin" => drop(thread::spawn(|| {

@@ -47,6 +47,24 @@ pub(crate) fn raise(number: i32) -> io::Result<()> {
     Ok(())
 }
 
+/// What comes of a system call from now on: seccomp(2).
+pub(crate) fn forbid(call: u32, action: u32) -> io::Result<()> {
+    const LOAD_NUMBER: u32 = 0; // The first member of seccomp_data.
+    let statement = |code: u32, jf, k| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    let mut filter = [
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, LOAD_NUMBER),
+        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call),
+        statement(libc::BPF_RET | libc::BPF_K, 0, action),
+        statement(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    let (mode, flags) = (libc::SECCOMP_SET_MODE_FILTER, 0);
+    nix::sys::prctl::set_no_new_privs()?;
+    // SAFETY: the kernel copies the filter, which lives until the call returns.
+    Errno::result(unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program) })?;
+    Ok(())
+}
+
 /// A child that holds every descriptor of its parent, does nothing and does not end by itself.
 pub(crate) fn fork_holder() -> io::Result<()> {
     // SAFETY: the child only pauses.

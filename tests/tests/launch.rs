@@ -7,6 +7,8 @@ use std::process::Command;
 
 use daemon_runtime::{Daemon, Instance, Step};
 use nix::errno::Errno;
+#[cfg(target_arch = "x86_64")]
+use nix::libc;
 use tests::pty::Pty;
 use tests::{Expected, Family, Proc, until};
 
@@ -327,6 +329,8 @@ fn wrong_values() {
         ("STDOUT", &missing, 73, &["stdout", &missing, "No such file"]),
         ("STDERR", &folder, 73, &["stderr", &folder, "Is a directory"]),
         ("STDOUT", "", 64, &["stdout", "empty"]),
+        ("STDOUT", &format!("{missing}\n\u{1b}"), 73, &[&format!("{missing}\\n\\u{{1b}}: No such file")]),
+        ("STDOUT", &"x".repeat(256), 73, &["File name too long; correct the path"]),
         ("START_TIMEOUT", "0", 64, &["start_timeout"]),
     ];
     for (name, value, code, says) in wrong {
@@ -334,6 +338,47 @@ fn wrong_values() {
         end.assert_code(*code).assert_one_line().assert_says(says).assert_says(&["plain: cannot ", "; "]);
     }
     family.assert_gone();
+}
+
+/// It would be its own launcher, and end.
+#[test]
+fn a_daemon_does_not_start_again() {
+    let said = "again: cannot start the daemon: this process is a daemon already; start it once only\n";
+    for words in [["again", "notify"], ["notify", "again"]] {
+        let family = Family::new();
+        let [pid_file, log] = ["pid", "log"].map(|name| family.path(name));
+        let launch = family.launch(READY).env("DAEMON_PID_FILE", &pid_file).env("DAEMON_STDERR", &log);
+        let end = launch.args(words).args(["touch=body", "pause"]).run();
+        end.assert_code(0);
+        let daemon = family.at("body");
+        assert_eq!(fs::read_to_string(&pid_file).expect("a pid file"), format!("{}\n", daemon.pid));
+        assert_eq!(end.stderr + &fs::read_to_string(&log).expect("a log"), said);
+        assert_eq!(family.members(), [daemon.pid]);
+    }
+}
+
+/// A body may confine itself before it is ready. What that forbids to the launch makes the start fail, and not hang.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_filter_of_the_body_forbids_a_call() {
+    let killed = (159, "ready: cannot start the daemon: the daemon was killed by SIGSYS\n");
+    let refused = (77, "ready: cannot wait for the launcher's end: Operation not permitted; ");
+    let filters = [
+        ("deadly", libc::SYS_poll, killed),
+        ("deadly", libc::SYS_recvfrom, killed),
+        ("deadly", libc::SYS_ioctl, killed),
+        ("deadly", libc::SYS_close_range, killed),
+        ("deny", libc::SYS_poll, refused),
+    ];
+    for (filter, call, (code, says)) in filters {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        let end = family.launch(READY).env("DAEMON_PID_FILE", &pid_file);
+        let end = end.args([&format!("{filter}={call}"), "notify", "pause"]).run();
+        end.assert_code(code).assert_one_line().assert_says(&[says]);
+        assert!(!pid_file.exists(), "{filter}={call}");
+        family.assert_gone();
+    }
 }
 
 #[test]
