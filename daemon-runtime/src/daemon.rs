@@ -284,6 +284,6 @@ fn rule(holds: bool, option: &str, value: impl FnOnce() -> String, must: &str) -
     if holds {
         return Ok(());
     }
-    let what = format!("use {option} = {}", value().replace('\0', "\\0"));
+    let what = format!("use {option} = {}", value());
     Err(Error::new(Step::Options, code::USAGE, what, format!("`{option}` {must}")).advise("correct the option"))
 }

@@ -80,7 +80,7 @@ pub(crate) mod code {
 impl Error {
     /// A reason of our own. `what` reads on from "cannot ".
     pub(crate) fn new(step: Step, code: u8, what: impl Into<String>, why: impl Into<String>) -> Self {
-        let (what, why) = (what.into(), why.into());
+        let (what, why) = (plain(&what.into()), plain(&why.into()));
         Error(Box::new(Inner { step, code, what, why, advice: "", source: None }))
     }
 
@@ -98,7 +98,10 @@ impl Error {
         error.0.source = Some(source);
         error.advise(match errno {
             Errno::EPERM | Errno::EACCES => "give the user the right, or start as one who has it",
-            Errno::ENOENT | Errno::ENOTDIR | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO => "correct the path",
+            Errno::ENOENT | Errno::ENOTDIR | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO | Errno::ENAMETOOLONG => {
+                "correct the path"
+            }
+            Errno::EROFS => "choose a path on a file system that can be written to",
             Errno::ENOSPC | Errno::EDQUOT => "make room on the file system",
             Errno::ENOMEM | Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE => "raise the limit, or try again later",
             Errno::ENOSYS => "use Linux 5.9 or newer",
@@ -173,6 +176,12 @@ pub(crate) fn errno_of(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EPIPE, Errno::from_raw)
 }
 
+/// A name may hold any character. It must not look like another line, to systemd for one, nor speak to the terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let plain = |it: char| if it.is_control() { it.escape_debug().to_string() } else { it.to_string() };
+    text.chars().map(plain).collect()
+}
+
 /// One line about this program on stderr, written at once so that lines of several processes do not mix.
 pub(crate) fn report(line: &str) {
     let line = format!("{}{}: {line}\n", crate::supervisor::line_prefix(), program());
@@ -184,7 +193,7 @@ pub(crate) fn report(line: &str) {
 pub(crate) fn program() -> String {
     let path = std::env::args_os().next().unwrap_or_default();
     match std::path::Path::new(&path).file_name() {
-        Some(name) => name.to_string_lossy().into_owned(),
+        Some(name) => plain(&name.to_string_lossy()),
         None => "daemon".into(),
     }
 }

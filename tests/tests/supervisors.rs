@@ -194,6 +194,7 @@ fn notifies_of_a_failed_start() {
         (&["--user", "no-such-user"], 67, 0, "cannot find user no-such-user"),
         // ENOENT.
         (&["--pid-file", &missing], 73, 2, &missing),
+        (&["--pid-file", &format!("{missing}\nREADY=1\n")], 73, 2, "pid\\nREADY=1\\n: No such file"),
         (&["--fail", "error"], 1, 0, unsaid),
         (&["--fail", "3"], 3, 0, unsaid),
     ];

@@ -14,7 +14,7 @@ use nix::sys::stat::{fchmod, fstat};
 use nix::sys::uio::writev;
 use nix::unistd::{dup2_stderr, dup2_stdout};
 
-use crate::error::{Error, Result, Step, program};
+use crate::error::{Error, Result, Step, plain, program};
 use crate::step::directory::inside;
 use crate::step::streams::{LOG_FLAGS, LOG_MODE, Streams};
 use crate::sys::{self, retry};
@@ -51,7 +51,7 @@ fn logs(streams: &Streams, root: Option<&Path>) -> Vec<Log> {
         Some(Log {
             // A path that has been opened has no NUL in it.
             path: CString::new(seen.as_os_str().as_bytes()).ok()?,
-            complaint: format!("{}: cannot reopen log file {}: ", program(), path.display()),
+            complaint: format!("{}: cannot reopen log file {}: ", program(), plain(&path.display().to_string())),
             stdout,
             stderr,
             for_another: streams.for_another,
