@@ -672,3 +672,21 @@ fn in_a_new_root() {
         }
     }
 }
+
+/// Where the absolute path is of no use the file could not be removed.
+#[test]
+fn a_relative_path_that_has_no_absolute_one() {
+    let family = Family::new();
+    let deep = || {
+        let name = "d".repeat(250);
+        (0..20).try_for_each(|_| {
+            fs::create_dir(&name)?;
+            std::env::set_current_dir(&name)
+        })
+    };
+    let launch = family.launch(PLAIN).cwd(family.folder()).under(Box::new(deep)).env("DAEMON_PID_FILE", "pid-file");
+    launch.run().assert_code(73).assert_one_line().assert_says(&["lock pid file pid-file: File name too long"]);
+    let found = family.launch("find").arg(family.folder()).args(["-name", "pid-file"]).run();
+    assert_eq!(found.assert_code(0).stdout, "");
+    family.assert_gone();
+}

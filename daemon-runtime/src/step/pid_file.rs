@@ -50,8 +50,8 @@ impl PidFile {
     pub(crate) fn lock(path: &Path, identity: &Identity) -> Result<Self> {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
-        let absolute = std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?;
-        let (fd, own) = loop {
+        let (fd, own, absolute) = loop {
+            let absolute = std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?;
             let (fd, created) = match open_or_create(path) {
                 // Somebody else was faster.
                 Err(Errno::EEXIST) => continue,
@@ -59,8 +59,8 @@ impl PidFile {
                 Err(Errno::ENXIO) => return Err(refused(path, "it is not a regular file")),
                 opened => opened.map_err(failed)?,
             };
-            match take(path, &fd) {
-                Ok(Taken::Locked(own)) => break (fd, own),
+            match take(path, &absolute, &fd) {
+                Ok(Taken::Locked(own)) => break (fd, own, absolute),
                 Ok(Taken::Held) => wait_for_holder(path, &fd, started)?,
                 Ok(Taken::Replaced) => {}
                 Err(error) => {
@@ -211,8 +211,9 @@ enum Taken {
     Replaced,
 }
 
-/// Locks what was opened, if it is a file that may be a pid file, and still is the one at this path.
-fn take(path: &Path, fd: &OwnedFd) -> Result<Taken> {
+/// Locks what was opened, if it is a file that may be a pid file, and still is the one at this path, also by its
+/// `absolute` name: by that it will be removed.
+fn take(path: &Path, absolute: &Path, fd: &OwnedFd) -> Result<Taken> {
     let failed = |errno| failed("lock", path, errno);
     let stat = retry(|| fstat(fd)).map_err(failed)?;
     if !is_regular(&stat) {
@@ -228,7 +229,7 @@ fn take(path: &Path, fd: &OwnedFd) -> Result<Taken> {
         Err(errno) => return Err(failed(errno)),
     }
     let own = (stat.st_dev, stat.st_ino);
-    match retry(|| lstat(path)) {
+    match retry(|| lstat(absolute)) {
         Ok(there) if (there.st_dev, there.st_ino) == own => Ok(Taken::Locked(own)),
         Ok(_) | Err(Errno::ENOENT) => Ok(Taken::Replaced),
         Err(errno) => Err(failed(errno)),
