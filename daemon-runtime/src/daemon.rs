@@ -216,7 +216,8 @@ impl Daemon {
     ///
     /// Whatever cannot be done is an error here: in the launcher, before anything is forked, or in the daemon, whose
     /// exit code the launcher passes on. When the session leader fails, or the daemon is killed or too slow, the
-    /// launcher says so itself and exits.
+    /// launcher says so itself and exits. So a program that gets an error prints it and ends: it may be either process,
+    /// and what was done up to then, such as blocked signals, is not all undone.
     ///
     /// ```no_run
     /// match daemon_runtime::Daemon::new().pid_file("/run/app.pid").start() {

@@ -77,6 +77,14 @@ pub(crate) fn unshare_nothing() -> nix::Result<()> {
     retry(|| Errno::result(unsafe { libc::unshare(libc::CLONE_THREAD) }).map(drop))
 }
 
+/// PR_GET_SECCOMP(2const): whether a filter decides which system calls this process may make.
+pub(crate) fn has_seccomp_filter() -> bool {
+    // SAFETY: the operation takes no pointer and changes nothing.
+    let mode = Errno::result(unsafe { libc::prctl(libc::PR_GET_SECCOMP) });
+    // EINVAL: a kernel without seccomp(2). Any other error is a filter's.
+    !matches!(mode, Ok(0) | Err(Errno::EINVAL))
+}
+
 // Descriptors
 
 /// close_range(2) of `first..=last`, descriptors that the process inherited and has not taken over.

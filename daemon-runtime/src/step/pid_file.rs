@@ -50,8 +50,8 @@ impl PidFile {
     pub(crate) fn lock(path: &Path, identity: &Identity) -> Result<Self> {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
-        let (fd, own, absolute) = loop {
-            let absolute = std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?;
+        let absolute = std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?;
+        let (fd, own) = loop {
             let (fd, created) = match open_or_create(path) {
                 // Somebody else was faster.
                 Err(Errno::EEXIST) => continue,
@@ -60,7 +60,7 @@ impl PidFile {
                 opened => opened.map_err(failed)?,
             };
             match take(path, &absolute, &fd) {
-                Ok(Taken::Locked(own)) => break (fd, own, absolute),
+                Ok(Taken::Locked(own)) => break (fd, own),
                 Ok(Taken::Held) => wait_for_holder(path, &fd, started)?,
                 Ok(Taken::Replaced) => {}
                 Err(error) => {
@@ -211,8 +211,9 @@ enum Taken {
     Replaced,
 }
 
-/// Locks what was opened, if it is a file that may be a pid file, and still is the one at this path, also by its
-/// `absolute` name: by that it will be removed.
+/// Locks what was opened, if it is a file that may be a pid file, and still is the one at this path.
+///
+/// By its `absolute` name it will be removed, so that has to lead to it too.
 fn take(path: &Path, absolute: &Path, fd: &OwnedFd) -> Result<Taken> {
     let failed = |errno| failed("lock", path, errno);
     let stat = retry(|| fstat(fd)).map_err(failed)?;
@@ -229,10 +230,15 @@ fn take(path: &Path, absolute: &Path, fd: &OwnedFd) -> Result<Taken> {
         Err(errno) => return Err(failed(errno)),
     }
     let own = (stat.st_dev, stat.st_ino);
-    match retry(|| lstat(absolute)) {
-        Ok(there) if (there.st_dev, there.st_ino) == own => Ok(Taken::Locked(own)),
-        Ok(_) | Err(Errno::ENOENT) => Ok(Taken::Replaced),
-        Err(errno) => Err(failed(errno)),
+    let is_it = |path| retry(|| lstat(path)).map(|there| (there.st_dev, there.st_ino) == own);
+    match is_it(path) {
+        Ok(true) => {}
+        Ok(false) | Err(Errno::ENOENT) => return Ok(Taken::Replaced),
+        Err(errno) => return Err(failed(errno)),
+    }
+    match is_it(absolute).map_err(failed)? {
+        true => Ok(Taken::Locked(own)),
+        false => Err(refused(path, "its absolute path leads to another file")),
     }
 }
 
