@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
 use nix::libc::{dev_t, ino_t};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat};
-use nix::unistd::{Pid, ftruncate, getpid, unlink};
+use nix::unistd::{Pid, fchown, ftruncate, geteuid, getpid, unlink};
 
 use crate::error::{Error, Result, Step, code, errno_of};
 use crate::step::directory::inside;
@@ -51,7 +51,7 @@ impl PidFile {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
         let absolute = std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?;
-        let (fd, own) = loop {
+        let (fd, stat) = loop {
             let (fd, created) = match open_or_create(path) {
                 // Somebody else was faster.
                 Err(Errno::EEXIST) => continue,
@@ -60,7 +60,7 @@ impl PidFile {
                 opened => opened.map_err(failed)?,
             };
             match take(path, &fd) {
-                Ok(Taken::Locked(own)) => break (fd, own),
+                Ok(Taken::Locked(stat)) => break (fd, stat),
                 Ok(Taken::Held) => wait_for_holder(path, &fd, started)?,
                 Ok(Taken::Replaced) => {}
                 Err(error) => {
@@ -72,13 +72,18 @@ impl PidFile {
                 }
             }
         };
-        let file = File { path: c_path(&absolute), fd: fd.as_raw_fd(), identity: own };
+        let file = File { path: c_path(&absolute), fd: fd.as_raw_fd(), identity: (stat.st_dev, stat.st_ino) };
         let locked = PidFile { file, shown: path.to_owned(), fd: Some(fd) };
         let fd = locked.fd.as_ref().expect("it was put there");
         retry(|| ftruncate(fd, 0)).map_err(failed)?;
         // Whatever the umask of the shell is.
         retry(|| fchmod(fd, MODE)).map_err(failed)?;
-        identity.give(fd).map_err(|errno| self::failed("give away", path, errno))?;
+        let given = |errno| self::failed("give away", path, errno);
+        // Another user's daemon has left it: root would not trust it with this one's pid.
+        if stat.st_uid != geteuid().as_raw() {
+            retry(|| fchown(fd, Some(geteuid()), None)).map_err(given)?;
+        }
+        identity.give(fd).map_err(given)?;
         Ok(locked)
     }
 
@@ -203,8 +208,8 @@ fn open_or_create(path: &Path) -> nix::Result<(OwnedFd, bool)> {
 }
 
 enum Taken {
-    /// With the file's device and inode.
-    Locked((dev_t, ino_t)),
+    /// And what it was before.
+    Locked(FileStat),
     /// Another process has the lock.
     Held,
     /// The daemon that had the lock has removed the file since it was opened: this is nobody's lock.
@@ -227,9 +232,8 @@ fn take(path: &Path, fd: &OwnedFd) -> Result<Taken> {
         Err(Errno::EWOULDBLOCK) => return Ok(Taken::Held),
         Err(errno) => return Err(failed(errno)),
     }
-    let own = (stat.st_dev, stat.st_ino);
     match retry(|| lstat(path)) {
-        Ok(there) if (there.st_dev, there.st_ino) == own => Ok(Taken::Locked(own)),
+        Ok(there) if (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino) => Ok(Taken::Locked(stat)),
         Ok(_) | Err(Errno::ENOENT) => Ok(Taken::Replaced),
         Err(errno) => Err(failed(errno)),
     }
