@@ -126,7 +126,8 @@ impl Instance {
         self.running()?.send(signal)
     }
 
-    /// Asks the daemon to reload: `SIGHUP`.
+    /// Asks the daemon to reload: `SIGHUP`. It ends a daemon that has no handler for it, or not yet; with
+    /// [`reopen_on_sighup`](crate::Daemon::reopen_on_sighup) there is one as soon as the daemon is ready.
     ///
     /// # Errors
     ///
