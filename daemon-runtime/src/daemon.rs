@@ -162,7 +162,7 @@ impl Daemon {
         ///     rotate 4
         ///     create 0640 www-data adm
         ///     postrotate
-        ///         kill -HUP $(cat /run/app/app.pid)
+        ///         [ ! -s /run/app/app.pid ] || kill -HUP $(cat /run/app/app.pid)
         ///     endscript
         /// }
         /// ```
