@@ -78,12 +78,12 @@ impl PidFile {
         retry(|| ftruncate(fd, 0)).map_err(failed)?;
         // Whatever the umask of the shell is.
         retry(|| fchmod(fd, MODE)).map_err(failed)?;
-        let given = |errno| self::failed("give away", path, errno);
-        // Another user's daemon has left it: root would not trust it with this one's pid.
         if stat.st_uid != geteuid().as_raw() {
-            retry(|| fchown(fd, Some(geteuid()), None)).map_err(given)?;
+            // Another user's daemon has left it: root's `Instance` would not trust it with this one's pid. A file server
+            // that knows no root refuses this, which is no reason not to start.
+            let _ = retry(|| fchown(fd, Some(geteuid()), None));
         }
-        identity.give(fd).map_err(given)?;
+        identity.give(fd).map_err(|errno| self::failed("give away", path, errno))?;
         Ok(locked)
     }
 
