@@ -149,7 +149,8 @@ impl Daemon {
         /// The same for standard error. The same file as [`stdout`](Self::stdout) is opened once, so that lines do not
         /// overwrite each other. Default: `/dev/null`.
         stderr: PathBuf = "\"/var/log/app.log\"";
-        /// Whether `SIGHUP` opens the log files anew, as logrotate(8) wants it. Default: off.
+        /// Whether `SIGHUP` opens the log files anew, as logrotate(8) wants it, from the moment that the daemon is ready:
+        /// before that it ends a start that does not handle it. Default: off.
         ///
         /// If a file cannot be opened, the old one stays in use and a line in it says why. A handler that the program
         /// has installed before the daemon is ready is called afterwards; one that comes later has to call the
@@ -161,7 +162,7 @@ impl Daemon {
         ///     rotate 4
         ///     create 0640 www-data adm
         ///     postrotate
-        ///         kill -HUP $(cat /run/app/app.pid)
+        ///         [ ! -s /run/app/app.pid ] || kill -HUP $(cat /run/app/app.pid)
         ///     endscript
         /// }
         /// ```
@@ -196,7 +197,8 @@ impl Daemon {
         keep_env: Vec<OsString> = "[\"RUST_LOG\", \"LANG\"]";
         /// Whether not to detach. Default: [`supervised`](crate::supervised).
         ///
-        /// In the foreground streams, descriptors, signals and the environment stay as they are.
+        /// In the foreground streams, descriptors, signals and the environment stay as they are, and `start_timeout` and
+        /// `trace` have no effect.
         foreground: bool = "std::env::args().any(|arg| arg == \"--foreground\")";
         /// How long the daemon may take until it is ready, in seconds or as a `Duration`; more than 0. Default: 90 s.
         ///

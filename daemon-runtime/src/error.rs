@@ -98,9 +98,9 @@ impl Error {
         error.0.source = Some(source);
         error.advise(match errno {
             Errno::EPERM | Errno::EACCES => "give the user the right, or start as one who has it",
-            Errno::ENOENT | Errno::ENOTDIR | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO | Errno::ENAMETOOLONG => {
-                "correct the path"
-            }
+            // A folder most likely: /run is empty after each boot.
+            Errno::ENOENT => "correct the path, or create what is missing",
+            Errno::ENOTDIR | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO | Errno::ENAMETOOLONG => "correct the path",
             Errno::EROFS => "choose a path on a file system that can be written to",
             Errno::ENOSPC | Errno::EDQUOT => "make room on the file system",
             Errno::ENOMEM | Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE => "raise the limit, or try again later",
@@ -133,7 +133,7 @@ impl Error {
     /// | --- | --- |
     /// | 64 | a bad value of an option |
     /// | 67 | no such user or group |
-    /// | 69 | already running |
+    /// | 69 | already running; of an [`Instance`](crate::Instance), not running |
     /// | 70 | the process has threads, or another mistake of the program |
     /// | 71 | a system call failed |
     /// | 73 | a file cannot be created |

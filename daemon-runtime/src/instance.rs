@@ -81,7 +81,8 @@ impl Instance {
         Ok(self.find()?.map(|(pid, _)| pid.as_raw().unsigned_abs()))
     }
 
-    /// Whether there is a pid file of a daemon that does not run: its end was not its own. No start minds it.
+    /// Whether there is a pid file of a daemon that does not run: its end was not its own. No start minds it. An empty file
+    /// is not meant: that is left by a daemon that may not remove it.
     ///
     /// # Errors
     ///
@@ -98,7 +99,12 @@ impl Instance {
     /// # }
     /// ```
     pub fn is_stale(&self) -> Result<bool> {
-        Ok(self.find()?.is_none() && self.open()?.is_some())
+        if self.find()?.is_some() {
+            return Ok(false);
+        }
+        let Some(file) = self.open()? else { return Ok(false) };
+        let stat = retry(|| fstat(&file)).map_err(|errno| self.failed("look at", errno))?;
+        Ok(stat.st_size > 0)
     }
 
     /// Sends a signal, by its number of signal(7).
@@ -120,7 +126,8 @@ impl Instance {
         self.running()?.send(signal)
     }
 
-    /// Asks the daemon to reload: `SIGHUP`.
+    /// Asks the daemon to reload: `SIGHUP`. It ends a daemon that has no handler for it, or not yet; with
+    /// [`reopen_on_sighup`](crate::Daemon::reopen_on_sighup) there is one as soon as the daemon is ready.
     ///
     /// # Errors
     ///

@@ -103,9 +103,9 @@
 //! | `trace` | flag, or bool | off | print the process table of the launch |
 //! | `crate` | path | `::daemon_runtime` | for a re-exported or renamed runtime |
 //!
-//! With `user`, give that user the folders of the pid file and the logs: otherwise the daemon can neither remove the one
-//! when it ends (then it is emptied), nor open the others anew. `/run` is empty after each boot: tmpfiles.d(5) makes
-//! the folder again.
+//! The folders of the pid file and the logs must exist. With `user`, give them to that user: otherwise the daemon can
+//! neither remove the one when it ends (then it is emptied), nor open the others anew. `/run` is empty after each boot:
+//! tmpfiles.d(5) makes the folder again.
 //!
 //! The defaults are the world that systemd gives a service, so that a program behaves the same whoever starts it.
 //!

@@ -25,11 +25,6 @@ static DAEMON: AtomicU32 = AtomicU32::new(0);
 
 /// Turns this process into what is asked for.
 pub(crate) fn start(asked: Daemon) -> Result<Ready> {
-    // As a launcher it would end, and leave its pid file to nobody.
-    if DAEMON.load(Ordering::Relaxed) == process::id() {
-        let why = "this process is a daemon already";
-        return Err(Error::new(Step::Launch, code::SOFTWARE, "start the daemon", why).advise("start it once only"));
-    }
     let foreground = asked.foreground.unwrap_or_else(supervisor::supervised);
     let ready = if foreground { in_foreground(asked) } else { in_background(asked) }?;
     DAEMON.store(process::id(), Ordering::Relaxed);
@@ -48,6 +43,11 @@ fn check(asked: &Daemon) -> Result<Identity> {
 }
 
 fn in_background(mut asked: Daemon) -> Result<Ready> {
+    // As a launcher it would end, and leave its pid file to nobody.
+    if DAEMON.load(Ordering::Relaxed) == process::id() {
+        let why = "this process is a daemon already";
+        return Err(Error::new(Step::Launch, code::SOFTWARE, "start the daemon", why).advise("start it once only"));
+    }
     supervisor::forget();
     // In the launcher: all that can fail on what the user gave, and can so be said at the terminal.
     let identity = check(&asked)?;

@@ -350,6 +350,23 @@ fn a_folder_of_somebody_else() {
     }
 }
 
+/// Everybody may write to it, and the folder is everybody's; it still is root's.
+#[test]
+#[ignore = "needs root"]
+fn a_file_of_somebody_else() {
+    let family = Family::new();
+    let folder = family.path("run");
+    fs::create_dir(&folder).expect("a folder");
+    fs::set_permissions(&folder, Permissions::from_mode(0o777)).expect("its mode");
+    let pid_file = folder.join("pid");
+    fs::write(&pid_file, "4711\n").expect("a file");
+    fs::set_permissions(&pid_file, Permissions::from_mode(0o666)).expect("its mode");
+    let before = listing(&folder);
+    assert_refused(&as_nobody(&family, &pid_file).run(), &pid_file, "not permitted");
+    assert_eq!(listing(&folder), before);
+    assert_eq!(fs::read_to_string(&pid_file).expect("the file"), "4711\n");
+}
+
 /// Runs the fixture in a file system of its own, and lists afterwards what is in it.
 fn on_tmpfs(family: &Family, options: &str, prepare: &str) -> (PathBuf, End) {
     let folder = family.path("mount");

@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
 use nix::libc::{dev_t, ino_t};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat};
-use nix::unistd::{Pid, ftruncate, getpid, unlink};
+use nix::unistd::{Pid, fchown, ftruncate, geteuid, getpid, unlink};
 
 use crate::error::{Error, Result, Step, code, errno_of};
 use crate::step::directory::inside;
@@ -51,7 +51,7 @@ impl PidFile {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
         let absolute = std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?;
-        let (fd, own) = loop {
+        let (fd, stat) = loop {
             let (fd, created) = match open_or_create(path) {
                 // Somebody else was faster.
                 Err(Errno::EEXIST) => continue,
@@ -60,7 +60,7 @@ impl PidFile {
                 opened => opened.map_err(failed)?,
             };
             match take(path, &absolute, &fd) {
-                Ok(Taken::Locked(own)) => break (fd, own),
+                Ok(Taken::Locked(stat)) => break (fd, stat),
                 Ok(Taken::Held) => wait_for_holder(path, &fd, started)?,
                 Ok(Taken::Replaced) => {}
                 Err(error) => {
@@ -72,13 +72,16 @@ impl PidFile {
                 }
             }
         };
-        let file = File { path: c_path(&absolute), fd: fd.as_raw_fd(), identity: own };
+        let file = File { path: c_path(&absolute), fd: fd.as_raw_fd(), identity: (stat.st_dev, stat.st_ino) };
         let locked = PidFile { file, shown: path.to_owned(), fd: Some(fd) };
         let fd = locked.fd.as_ref().expect("it was put there");
-        retry(|| ftruncate(fd, 0)).map_err(failed)?;
-        // Whatever the umask of the shell is.
-        retry(|| fchmod(fd, MODE)).map_err(failed)?;
+        if stat.st_uid != geteuid().as_raw() {
+            // Another user's daemon has left it: root's `Instance` would not trust it with this one's pid. A file server
+            // that knows no root refuses this, which is no reason not to start.
+            let _ = retry(|| fchown(fd, Some(geteuid()), None));
+        }
         identity.give(fd).map_err(|errno| self::failed("give away", path, errno))?;
+        retry(|| ftruncate(fd, 0)).map_err(failed)?;
         Ok(locked)
     }
 
@@ -203,8 +206,8 @@ fn open_or_create(path: &Path) -> nix::Result<(OwnedFd, bool)> {
 }
 
 enum Taken {
-    /// With the file's device and inode.
-    Locked((dev_t, ino_t)),
+    /// And what it was before.
+    Locked(FileStat),
     /// Another process has the lock.
     Held,
     /// The daemon that had the lock has removed the file since it was opened: this is nobody's lock.
@@ -229,17 +232,21 @@ fn take(path: &Path, absolute: &Path, fd: &OwnedFd) -> Result<Taken> {
         Err(Errno::EWOULDBLOCK) => return Ok(Taken::Held),
         Err(errno) => return Err(failed(errno)),
     }
-    let own = (stat.st_dev, stat.st_ino);
-    let is_it = |path| retry(|| lstat(path)).map(|there| (there.st_dev, there.st_ino) == own);
+    let is_it = |path| {
+        let there = retry(|| lstat(path))?;
+        Ok((there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino))
+    };
     match is_it(path) {
         Ok(true) => {}
         Ok(false) | Err(Errno::ENOENT) => return Ok(Taken::Replaced),
         Err(errno) => return Err(failed(errno)),
     }
-    match is_it(absolute).map_err(failed)? {
-        true => Ok(Taken::Locked(own)),
-        false => Err(refused(path, "its absolute path leads to another file")),
+    if !is_it(absolute).map_err(failed)? {
+        return Err(refused(path, "its absolute path leads to another file"));
     }
+    // Whatever the umask of the shell is. It fails for a file that is another user's, which so stays as it is.
+    retry(|| fchmod(fd, MODE)).map_err(failed)?;
+    Ok(Taken::Locked(stat))
 }
 
 pub(crate) fn is_regular(stat: &FileStat) -> bool {

@@ -1,4 +1,7 @@
 //! A TCP server with all that a service needs: start, stop, status, reload and restart, a log, and a graceful end.
+//!
+//! `echo-server --pid-file /tmp/echo.pid --log /tmp/echo.log` starts it, `echo-server stop --pid-file /tmp/echo.pid` is its
+//! end.
 
 mod args;
 mod control;

@@ -28,6 +28,7 @@ async fn main(options: Options, ready: Ready) -> io::Result<()> {
 
     info!("serving");
     axum::serve(listener, app)
+        // It waits for a request that has only begun for as long as that takes: `stop_or_kill` and systemd set a limit.
         .with_graceful_shutdown(async move {
             stop.recv().await;
         })

@@ -5,7 +5,7 @@ use std::{env, thread};
 
 use daemon_runtime::daemon;
 
-/// `threads [LOG]`
+/// `threads [LOG]`: what it prints goes there, or nowhere.
 #[daemon(stdout = env::args().nth(1))]
 fn main() {
     // Goes on for as long as the process does: for a cache, a heartbeat, statistics.
