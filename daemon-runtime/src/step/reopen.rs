@@ -7,16 +7,15 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc::{c_int, c_void, sigaction, siginfo_t};
 use nix::sys::signal::Signal;
-use nix::sys::stat::{fchmod, fstat};
 use nix::sys::uio::writev;
 use nix::unistd::{dup2_stderr, dup2_stdout};
 
 use crate::error::{Error, Result, Step, plain, program};
 use crate::step::directory::inside;
-use crate::step::streams::{LOG_FLAGS, LOG_MODE, Streams};
+use crate::step::streams::{Streams, open_log};
 use crate::sys::{self, retry};
 
 /// A log file, its path as it is seen inside a new root.
@@ -79,22 +78,8 @@ pub(crate) extern "C" fn reopen(signal: c_int, info: *mut siginfo_t, context: *m
 
 impl Log {
     fn reopen(&self) -> nix::Result<()> {
-        // With `group` alone it still is root who opens it: as `streams::open_safely` does.
-        let (no_link, exclusive) =
-            if self.for_another { (OFlag::O_NOFOLLOW, OFlag::O_EXCL) } else { (OFlag::empty(), OFlag::empty()) };
-        let open = |flags| retry(|| open(self.path.as_c_str(), LOG_FLAGS | no_link | flags, LOG_MODE));
-        let new = match open(OFlag::empty()) {
-            Err(Errno::ENOENT) => {
-                let new = open(OFlag::O_CREAT | exclusive)?;
-                // Whatever the umask is.
-                retry(|| fchmod(&new, LOG_MODE))?;
-                new
-            }
-            opened => opened?,
-        };
-        if self.for_another && retry(|| fstat(&new))?.st_nlink > 1 {
-            return Err(Errno::EMLINK);
-        }
+        // With `group` alone it still is root who opens it.
+        let (new, _) = open_log(self.path.as_c_str(), self.for_another)?;
         retry(|| fcntl(&new, FcntlArg::F_SETFL(OFlag::O_APPEND)))?;
         if self.stdout {
             retry(|| dup2_stdout(&new))?;

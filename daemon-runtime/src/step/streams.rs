@@ -3,6 +3,7 @@
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
+use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::libc::{dev_t, ino_t};
@@ -15,8 +16,8 @@ use crate::step::privileges::Identity;
 use crate::sys::{self, retry};
 
 /// A log file belongs to those who run the daemon, and is for the eyes of its group.
-pub(super) const LOG_MODE: Mode = Mode::from_bits_truncate(0o640);
-pub(super) const LOG_FLAGS: OFlag = OFlag::O_WRONLY.union(OFlag::O_APPEND).union(OPEN_FLAGS);
+const LOG_MODE: Mode = Mode::from_bits_truncate(0o640);
+const LOG_FLAGS: OFlag = OFlag::O_WRONLY.union(OFlag::O_APPEND).union(OPEN_FLAGS);
 /// No terminal becomes the controlling one, and a FIFO that nobody reads does not hang the start.
 const OPEN_FLAGS: OFlag = OFlag::O_CLOEXEC.union(OFlag::O_NOCTTY).union(OFlag::O_NONBLOCK);
 
@@ -54,17 +55,31 @@ impl Streams {
             streams.of[stream] = match (stream, path) {
                 (_, None) => streams.null()?,
                 (0, Some(path)) => {
-                    let fd = open_safely(name, path, OFlag::O_RDONLY, identity)?
-                        .map_err(|errno| failed(name, path, errno))?;
+                    let opened = open_safely(path, OFlag::O_RDONLY, streams.for_another);
+                    let fd = opened.map_err(|errno| streams.not_opened(name, path, errno))?;
                     streams.add(name, path, fd, Use::Input)?
                 }
                 (_, Some(path)) => {
-                    let fd = open_log(name, path, identity)?;
+                    let failed = |errno| streams.not_opened(name, path, errno);
+                    let (fd, created) = open_log(path, streams.for_another).map_err(failed)?;
+                    if created {
+                        identity.give(&fd).map_err(failed)?;
+                    }
                     streams.add(name, path, fd, Use::Log)?
                 }
             };
         }
         Ok(streams)
+    }
+
+    fn not_opened(&self, name: &str, path: &Path, errno: Errno) -> Error {
+        let why = match errno {
+            Errno::ELOOP if self.for_another => "it is a symbolic link",
+            Errno::EMLINK if self.for_another => "it has several names",
+            _ => return failed(name, path, errno),
+        };
+        Error::new(Step::Streams, code::CANNOT_CREATE, opening(name, path), why)
+            .advise("with `user` or `group`, name the file itself")
     }
 
     fn null(&mut self) -> Result<usize> {
@@ -130,49 +145,39 @@ impl Streams {
     }
 }
 
-/// Opens a log file to append to, and creates it for the daemon's user if it is not there.
-fn open_log(name: &str, path: &Path, identity: &Identity) -> Result<OwnedFd> {
-    let failed = |errno| failed(name, path, errno);
+/// Opens a log file to append to, or creates it, and tells which. Async-signal-safe.
+pub(super) fn open_log(path: &(impl NixPath + ?Sized), for_another: bool) -> nix::Result<(OwnedFd, bool)> {
     loop {
-        match open_safely(name, path, LOG_FLAGS, identity)? {
+        match open_safely(path, LOG_FLAGS, for_another) {
             Err(Errno::ENOENT) => {}
-            opened => return opened.map_err(failed),
+            opened => return opened.map(|fd| (fd, false)),
         }
         // What is created is given away, so it must not be what somebody has put there in the meantime.
-        let exclusive = if identity.is_unchanged() { OFlag::empty() } else { OFlag::O_EXCL };
-        match open_safely(name, path, LOG_FLAGS | OFlag::O_CREAT | exclusive, identity)? {
+        let exclusive = if for_another { OFlag::O_EXCL } else { OFlag::empty() };
+        match open_safely(path, LOG_FLAGS | OFlag::O_CREAT | exclusive, for_another) {
             Err(Errno::EEXIST) => {}
             created => {
-                let fd = created.map_err(failed)?;
-                // Whatever the umask of the shell is.
-                retry(|| fchmod(&fd, LOG_MODE)).map_err(failed)?;
-                identity.give(&fd).map_err(failed)?;
-                return Ok(fd);
+                let fd = created?;
+                // Whatever the umask is.
+                retry(|| fchmod(&fd, LOG_MODE))?;
+                return Ok((fd, true));
             }
         }
     }
 }
 
 /// Opens a file for somebody who may have prepared it: where root opens it for another user, a link in a directory of
-/// that user could stand for a file that is none of his business.
-fn open_safely(name: &str, path: &Path, flags: OFlag, identity: &Identity) -> Result<nix::Result<OwnedFd>> {
-    let for_another = !identity.is_unchanged();
-    let refused = |why: &str| {
-        Error::new(Step::Streams, code::CANNOT_CREATE, opening(name, path), why)
-            .advise("with `user` or `group`, name the file itself")
-    };
+/// that user could stand for a file that is none of his business. Then a symbolic link is ELOOP, and a file with several
+/// names EMLINK. Async-signal-safe.
+fn open_safely(path: &(impl NixPath + ?Sized), flags: OFlag, for_another: bool) -> nix::Result<OwnedFd> {
     let no_link = if for_another { OFlag::O_NOFOLLOW } else { OFlag::empty() };
-    let fd = match retry(|| open(path, flags | OPEN_FLAGS | no_link, LOG_MODE)) {
-        Err(Errno::ELOOP) if for_another => return Err(refused("it is a symbolic link")),
-        Err(errno) => return Ok(Err(errno)),
-        Ok(fd) => fd,
-    };
-    let stat = retry(|| fstat(&fd)).map_err(|errno| failed(name, path, errno))?;
+    let fd = retry(|| open(path, flags | OPEN_FLAGS | no_link, LOG_MODE))?;
+    let stat = retry(|| fstat(&fd))?;
     match stat.st_nlink {
         // Of no use as a stream, and with a new root a way out of it.
-        _ if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR => Ok(Err(Errno::EISDIR)),
-        2.. if for_another => Err(refused("it has several names")),
-        _ => Ok(Ok(fd)),
+        _ if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR => Err(Errno::EISDIR),
+        2.. if for_another => Err(Errno::EMLINK),
+        _ => Ok(fd),
     }
 }
 
