@@ -237,6 +237,7 @@ impl Instance {
 
     /// Whether the process can be the daemon.
     fn check(&self, file: &OwnedFd, pid: Pid) -> Result<()> {
+        // Only after the pid was read: whose the file is now tells who can have written it.
         let stat = retry(|| fstat(file)).map_err(|errno| self.failed("look at", errno))?;
         self.check_owner(stat.st_uid, pid)?;
         if !may_hold(pid, &stat) {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
 use nix::libc::{dev_t, ino_t};
@@ -50,9 +51,10 @@ impl PidFile {
     pub(crate) fn lock(path: &Path, identity: &Identity) -> Result<Self> {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
+        // By one name from the beginning to its end: what cannot be reached by it could not be removed by it.
         let absolute = std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?;
         let (fd, stat) = loop {
-            let (fd, created) = match open_or_create(path) {
+            let (fd, created) = match open_or_create(&absolute) {
                 // Somebody else was faster.
                 Err(Errno::EEXIST) => continue,
                 Err(Errno::ELOOP) => return Err(refused(path, "it is a symbolic link")),
@@ -66,7 +68,7 @@ impl PidFile {
                 Err(error) => {
                     if created {
                         // This failure is what there is to say; an empty file that stays blocks no start.
-                        let _ = unlink(path);
+                        let _ = unlink(&absolute);
                     }
                     return Err(error);
                 }
@@ -132,8 +134,7 @@ impl Drop for PidFile {
 impl File {
     /// Removes the file if it is still ours; where the directory does not allow that, empties it. Async-signal-safe.
     fn remove(&self) {
-        let ours =
-            retry(|| lstat(self.path.as_c_str())).is_ok_and(|there| (there.st_dev, there.st_ino) == self.identity);
+        let ours = leads_to(self.path.as_c_str(), self.identity).unwrap_or(false);
         if !ours || retry(|| unlink(self.path.as_c_str())).is_err() {
             // An empty file, or one that was replaced and has no name any more, hinders no start.
             let _ = sys::truncate(self.fd);
@@ -214,9 +215,7 @@ enum Taken {
     Replaced,
 }
 
-/// Locks what was opened, if it is a file that may be a pid file, and still is the one at this path.
-///
-/// By its `absolute` name it will be removed, so that has to lead to it too.
+/// Locks what was opened, if it is a file that may be a pid file, and still is the one at its path.
 fn take(path: &Path, absolute: &Path, fd: &OwnedFd) -> Result<Taken> {
     let failed = |errno| failed("lock", path, errno);
     let stat = retry(|| fstat(fd)).map_err(failed)?;
@@ -232,21 +231,19 @@ fn take(path: &Path, absolute: &Path, fd: &OwnedFd) -> Result<Taken> {
         Err(Errno::EWOULDBLOCK) => return Ok(Taken::Held),
         Err(errno) => return Err(failed(errno)),
     }
-    let is_it = |path| {
-        let there = retry(|| lstat(path))?;
-        Ok((there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino))
-    };
-    match is_it(path) {
+    match leads_to(absolute, (stat.st_dev, stat.st_ino)) {
         Ok(true) => {}
         Ok(false) | Err(Errno::ENOENT) => return Ok(Taken::Replaced),
         Err(errno) => return Err(failed(errno)),
     }
-    if !is_it(absolute).map_err(failed)? {
-        return Err(refused(path, "its absolute path leads to another file"));
-    }
     // Whatever the umask of the shell is. It fails for a file that is another user's, which so stays as it is.
     retry(|| fchmod(fd, MODE)).map_err(failed)?;
     Ok(Taken::Locked(stat))
+}
+
+/// Whether the file at this path is the one with this device and inode. Async-signal-safe.
+fn leads_to(path: &(impl NixPath + ?Sized), identity: (dev_t, ino_t)) -> nix::Result<bool> {
+    retry(|| lstat(path)).map(|there| (there.st_dev, there.st_ino) == identity)
 }
 
 pub(crate) fn is_regular(stat: &FileStat) -> bool {
