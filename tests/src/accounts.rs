@@ -32,6 +32,9 @@ video:x:4102:bob
 /// The user and group `alice`.
 pub const ALICE: u32 = 4001;
 
+/// For setpriv(1): as `alice`, and in no other group.
+pub const AS_ALICE: [&str; 5] = ["--reuid", "4001", "--regid", "4001", "--clear-groups"];
+
 /// How many groups `fan` is in.
 pub const FAN_GROUPS: u32 = 2000;
 
@@ -106,8 +109,7 @@ pub fn launch_as_ordinary<'a>(family: &'a Family, program: &str) -> Launch<'a> {
         return family.launch(program);
     }
     let (place, condition) = within_reach(family, program);
-    let ids = ["--reuid", "4001", "--regid", "4001", "--clear-groups"];
-    family.launch("setpriv").args(ids).arg(place).under(condition)
+    family.launch("setpriv").args(AS_ALICE).arg(place).under(condition)
 }
 
 /// The options, by their names.

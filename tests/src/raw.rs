@@ -9,7 +9,6 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
-use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
@@ -19,10 +18,9 @@ pub(crate) fn before_exec(command: &mut Command, condition: impl FnMut() -> io::
     unsafe { command.pre_exec(condition) };
 }
 
-/// Takes away what the tests were started with: descriptors above 2, ignored signals, the umask, and core files, which a
-/// daemon would leave in `/`.
+/// Takes away what the tests were started with: descriptors above 2, ignored signals, and core files, which a daemon
+/// would leave in `/`. The umask is `Family`'s.
 pub(crate) fn begin_anew() -> io::Result<()> {
-    umask(Mode::from_bits_retain(0o022));
     setrlimit(Resource::RLIMIT_CORE, 0, getrlimit(Resource::RLIMIT_CORE)?.1)?;
     for number in Signal::iterator().filter(|number| !matches!(number, Signal::SIGKILL | Signal::SIGSTOP)) {
         // SAFETY: the child has one thread and is about to exec, which resets every handler anyway.

@@ -9,7 +9,7 @@ use nix::libc;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::accounts::{ALICE, Who, family, launch, launch_as_ordinary, with, within_reach};
+use tests::accounts::{ALICE, AS_ALICE, Who, family, launch, launch_as_ordinary, with, within_reach};
 #[cfg(target_arch = "x86_64")]
 use tests::tracer::{Role, trace};
 use tests::{Family, Proc, hostile, until};
@@ -279,7 +279,7 @@ fn asked_for_by_an_ordinary_user_with_capabilities() {
     let capabilities = "+setuid,+setgid,+sys_chroot";
     let family = family();
     let (program, condition) = within_reach(&family, READY);
-    let launch = family.launch("setpriv").args(["--reuid", "4001", "--regid", "4001", "--clear-groups"]);
+    let launch = family.launch("setpriv").args(AS_ALICE);
     let launch =
         launch.args(["--inh-caps", capabilities, "--ambient-caps", capabilities]).arg(program).under(condition);
     with(launch, &[("user", "root")]).run().assert_code(77).assert_one_line();

@@ -454,8 +454,7 @@ fn removed_at_the_end_in_the_foreground() {
     for (end, code) in ENDS {
         let family = Family::new();
         let pid_file = family.path("pid");
-        // In the foreground a signal stays ignored, as nohup may have it.
-        let launch = family.launch("env").arg("--default-signal").arg(READY).env("DAEMON_PID_FILE", &pid_file);
+        let launch = family.launch(READY).env("DAEMON_PID_FILE", &pid_file);
         let launch = launch.env("DAEMON_FOREGROUND", "").args(["notify", "touch=body", "wait=go"]);
         let words = if let By::Words(words) = end { words } else { &["pause"] };
         let running = launch.args(words).start();

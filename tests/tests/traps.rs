@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::accounts::{ALICE, Who, family, launch, with, within_reach};
+use tests::accounts::{ALICE, AS_ALICE, Who, family, launch, with, within_reach};
 use tests::{Family, Proc, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
@@ -181,15 +181,14 @@ fn memory_of_the_daemon() {
     with(launch(&family, &[], READY), &[("user", "alice")]).run().assert_code(0);
     let daemon = family.daemon();
     Who::alice().assert(&daemon);
-    let as_alice = ["--reuid", "4001", "--regid", "4001", "--clear-groups"];
     let read = |pid| {
         let environ = format!("/proc/{pid}/environ");
-        family.launch("setpriv").args(as_alice).args(["cat", &environ]).run()
+        family.launch("setpriv").args(AS_ALICE).args(["cat", &environ]).run()
     };
     read(daemon.pid).assert_code(1).assert_says(&["Permission denied"]);
     // The control: alice's own.
     let (still, condition) = within_reach(&family, STILL);
-    let own = family.launch("setpriv").args(as_alice).arg(still).under(condition).start();
+    let own = family.launch("setpriv").args(AS_ALICE).arg(still).under(condition).start();
     let own = until("a process of alice's", || Proc::of(own.pid()).filter(|proc| proc.name == "still"));
     read(own.pid).assert_code(0);
 }
