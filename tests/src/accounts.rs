@@ -38,15 +38,15 @@ pub const AS_ALICE: [&str; 5] = ["--reuid", "4001", "--regid", "4001", "--clear-
 /// How many groups `fan` is in.
 pub const FAN_GROUPS: u32 = 2000;
 
-/// Mounts the database in `folder` where only this program and its children see it.
-pub fn in_database(folder: &Path) -> Condition {
-    let folder = folder.to_path_buf();
+/// Mounts the database in `directory` where only this program and its children see it.
+pub fn in_database(directory: &Path) -> Condition {
+    let directory = directory.to_path_buf();
     Box::new(move || {
         own_mounts()?;
         for name in ["passwd", "group", "nsswitch.conf"] {
             let place = Path::new("/etc").join(name);
             if place.exists() {
-                mount(Some(&folder.join(name)), &place, NONE, MsFlags::MS_BIND, NONE)?;
+                mount(Some(&directory.join(name)), &place, NONE, MsFlags::MS_BIND, NONE)?;
             }
         }
         Ok(())
@@ -62,7 +62,7 @@ pub fn own_mounts() -> nix::Result<()> {
 /// For what mount(2) ignores.
 pub const NONE: Option<&str> = None;
 
-/// A family whose folder anybody may write to, with a user database.
+/// A family whose directory anybody may write to, with a user database.
 pub fn family() -> Family {
     with_groups("")
 }
@@ -78,23 +78,23 @@ fn with_groups(more: &str) -> Family {
     let family = Family::new();
     let group = format!("{GROUP}{more}");
     for (name, content) in [("passwd", PASSWD), ("group", &group), ("nsswitch.conf", "passwd: files\ngroup: files\n")] {
-        fs::write(family.path(name), content).expect("a file in the folder");
+        fs::write(family.path(name), content).expect("a file in the directory");
     }
-    fs::set_permissions(family.folder(), fs::Permissions::from_mode(0o777)).expect("the folder's owner may");
+    fs::set_permissions(family.directory(), fs::Permissions::from_mode(0o777)).expect("the directory's owner may");
     family
 }
 
 /// `program` as root, with the family's user database, started by way of `before`.
 pub fn launch<'a>(family: &'a Family, before: &[&str], program: &str) -> Launch<'a> {
     let words: Vec<&str> = before.iter().copied().chain([program]).collect();
-    family.launch(words[0]).args(&words[1..]).under(in_database(family.folder()))
+    family.launch(words[0]).args(&words[1..]).under(in_database(family.directory()))
 }
 
-/// Shows `program` in the family's folder, where other users can reach it. It is not copied: a program cannot be
+/// Shows `program` in the family's directory, where other users can reach it. It is not copied: a program cannot be
 /// executed while any process has it open to write.
 pub fn within_reach(family: &Family, program: &str) -> (PathBuf, Condition) {
     let place = family.path(Path::new(program).file_name().expect("a path of a program"));
-    fs::write(&place, "").expect("a file in the folder");
+    fs::write(&place, "").expect("a file in the directory");
     let (shown, program) = (place.clone(), program.to_owned());
     let condition = move || {
         own_mounts()?;

@@ -1,13 +1,13 @@
 # Boots systemd as process 1 of private namespaces over an overlay of `/`, says its pid on stdout, and takes it down at
 # the end of stdin: that comes however the test ends.
 #
-# To be run by `unshare --mount`, so that every mount goes when this shell does. $1: a folder with programs.
+# To be run by `unshare --mount`, so that every mount goes when this shell does. $1: a directory with programs.
 
 set -eu
 systemd=/usr/lib/systemd/systemd
 test -x $systemd || { echo "there is no $systemd: install systemd" >&2; exit 1; }
 programs=$1
-# A folder that is everywhere. It is covered in here alone.
+# A directory that is everywhere. It is covered in here alone.
 top=/mnt
 root=$top/root
 

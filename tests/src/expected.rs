@@ -55,7 +55,7 @@ impl Expected {
         check("its terminal", &daemon.tty, &0);
         check("its threads", &daemon.threads, &1);
         check("its umask", &daemon.umask, &self.umask);
-        check("its folder", &daemon.cwd, &self.cwd);
+        check("its working directory", &daemon.cwd, &self.cwd);
         check("its root", &daemon.root, &"/");
         check("its ignored signals", &daemon.ignored.numbers(), &self.ignored);
         check("its blocked signals", &daemon.blocked.numbers(), &[0; 0]);

@@ -1,4 +1,4 @@
-//! Everything that a test started, and the folder it works in.
+//! Everything that a test started, and the directory it works in.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,36 +14,36 @@ use nix::unistd::Pid;
 
 use crate::{DEADLINE, Launch, Proc, processes, until, within};
 
-/// The environment variable that every process of a family has. Its value is the family's folder.
+/// The environment variable that every process of a family has. Its value is the family's directory.
 pub const TAG: &str = "DAEMON_TEST_FAMILY";
 
-/// A temporary folder, and the processes that were launched with it. When it is dropped, all of these end.
+/// A temporary directory, and the processes that were launched with it. When it is dropped, all of these end.
 #[derive(Debug)]
 pub struct Family {
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Family {
-    /// A new folder, and nobody yet.
-    #[expect(clippy::new_without_default, reason = "it makes a folder")]
+    /// A new directory, and nobody yet.
+    #[expect(clippy::new_without_default, reason = "it makes a directory")]
     pub fn new() -> Family {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         // What the tests write themselves, other users have to read.
         umask(Mode::from_bits_retain(0o022));
         let name = format!("daemon-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().canonicalize().expect("a folder for temporary files").join(name);
-        fs::create_dir(&folder).unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
-        Family { folder }
+        let directory = std::env::temp_dir().canonicalize().expect("a directory for temporary files").join(name);
+        fs::create_dir(&directory).unwrap_or_else(|error| panic!("cannot create {}: {error}", directory.display()));
+        Family { directory }
     }
 
-    /// Its folder, an absolute path without links.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// Its directory, an absolute path without links.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
-    /// A path in its folder.
+    /// A path in its directory.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.folder.join(name)
+        self.directory.join(name)
     }
 
     /// A program to launch.
@@ -58,7 +58,7 @@ impl Family {
 
     /// Its living processes.
     pub fn members(&self) -> Vec<i32> {
-        let tag = [TAG.as_bytes(), b"=", self.folder.as_os_str().as_bytes()].concat();
+        let tag = [TAG.as_bytes(), b"=", self.directory.as_os_str().as_bytes()].concat();
         let tagged = |pid: &i32| Proc::environ(*pid).contains(&tag);
         processes().into_iter().filter(tagged).filter(|pid| Proc::lives(*pid)).collect()
     }
@@ -82,6 +82,13 @@ impl Family {
         until("a single process of the family", || match self.members()[..] {
             [pid] => Proc::of(pid),
             _ => None,
+        })
+    }
+
+    /// A process that runs the program `name`, which may be one that a daemon has become.
+    pub fn named(&self, name: &str) -> Proc {
+        until(&format!("a process {name}"), || {
+            self.members().into_iter().filter_map(Proc::of).find(|proc| proc.name == name)
         })
     }
 
@@ -120,10 +127,10 @@ impl Drop for Family {
             }
             members.is_empty().then_some(())
         });
-        let removed = fs::remove_dir_all(&self.folder);
+        let removed = fs::remove_dir_all(&self.directory);
         if !std::thread::panicking() {
-            assert!(ended.is_some(), "a process of {} does not die", self.folder.display());
-            removed.expect("the family's folder can be removed");
+            assert!(ended.is_some(), "a process of {} does not die", self.directory.display());
+            removed.expect("the family's directory can be removed");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the fixture programs do: options from the environment, and a body from the arguments.
 //!
 //! The environment variable `DAEMON_CHDIR` is the option `chdir`, and so on. The arguments are words, done in turn:
-//! `notify`, `print=text`, `eprint=text`, `touch=name` (marks in the family's folder that it came here), `wait=name`
+//! `notify`, `print=text`, `eprint=text`, `touch=name` (marks in the family's directory that it came here), `wait=name`
 //! (until that mark is there), `error=text` and `ok` (main returns), `exit=3`, `panic=text`, `signal=9`, `abort`,
 //! `ignore=15` (a signal), `exec=program`, `fork` (a child that holds all descriptors and stays), `child` (one that ends
 //! and is not waited for), `fork_exit` (one that exits as a program does, and is waited for), `fork_fork` (the same, and
@@ -36,14 +36,14 @@ pub const BODY: i32 = i32::MAX - 1;
 pub const MAIN: i32 = i32::MAX - 2;
 
 /// Read in the launcher: the daemon's environment may be another one.
-static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
 
 /// To be called before anything else in main. It tells a tracer so. `DAEMON_THREAD` asks for a thread before the start,
 /// `DAEMON_PRINT` for text that stays in stdout's buffer.
 pub fn begin() {
     let _ = getsid(Some(Pid::from_raw(MAIN)));
-    if let Some(folder) = env::var_os(TAG) {
-        FOLDER.get_or_init(|| folder.into());
+    if let Some(directory) = env::var_os(TAG) {
+        DIRECTORY.get_or_init(|| directory.into());
     }
     if flag("thread") {
         thread::spawn(pause);
@@ -89,7 +89,7 @@ pub fn keep_fds() -> Option<Vec<i32>> {
     Some(numbers.iter().map(|number| number.parse().expect("a number")).collect())
 }
 
-/// Marks in the family's folder that this process came to `name`.
+/// Marks in the family's directory that this process came to `name`.
 pub fn touch(name: &str) -> io::Result<()> {
     symlink(process::id().to_string(), path(name))
 }
@@ -162,5 +162,5 @@ pub fn body(ready: Option<Ready>) -> Result {
 }
 
 fn path(name: &str) -> PathBuf {
-    FOLDER.get().expect("the fixture was launched by a family").join(name)
+    DIRECTORY.get().expect("the fixture was launched by a family").join(name)
 }

@@ -59,11 +59,11 @@ pub fn umask(mask: u32) -> Condition {
 }
 
 /// The working directory is gone.
-pub fn deleted_folder(folder: PathBuf) -> Condition {
+pub fn deleted_directory(directory: PathBuf) -> Condition {
     Box::new(move || {
-        fs::create_dir(&folder)?;
-        chdir(&folder)?;
-        fs::remove_dir(&folder)
+        fs::create_dir(&directory)?;
+        chdir(&directory)?;
+        fs::remove_dir(&directory)
     })
 }
 

@@ -53,7 +53,7 @@ impl<'a> Launch<'a> {
     pub(crate) fn new(family: &'a Family, program: &OsStr) -> Launch<'a> {
         let mut command = Command::new(program);
         // What the test itself runs under is not the program's business.
-        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).env(TAG, family.folder());
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).env(TAG, family.directory());
         raw::before_exec(&mut command, raw::begin_anew);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Launch { family, command }
@@ -78,8 +78,8 @@ impl<'a> Launch<'a> {
     }
 
     /// The working directory.
-    pub fn cwd(mut self, folder: impl AsRef<Path>) -> Self {
-        self.command.current_dir(folder);
+    pub fn cwd(mut self, directory: impl AsRef<Path>) -> Self {
+        self.command.current_dir(directory);
         self
     }
 

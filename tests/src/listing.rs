@@ -1,14 +1,14 @@
-//! What lies in a folder, so that a change of it is seen.
+//! What lies in a directory, so that a change of it is seen.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The folder itself and what is in it: kind and mode, owner, identity, size, and the times of the last changes.
-pub fn listing(folder: &Path) -> BTreeMap<PathBuf, String> {
-    let entries = fs::read_dir(folder).expect("the folder can be read");
-    let paths = entries.map(|entry| entry.expect("the folder can be read").path());
+/// The directory itself and what is in it: kind and mode, owner, identity, size, and the times of the last changes.
+pub fn listing(directory: &Path) -> BTreeMap<PathBuf, String> {
+    let entries = fs::read_dir(directory).expect("the directory can be read");
+    let paths = entries.map(|entry| entry.expect("the directory can be read").path());
     let describe = |path: PathBuf| {
         let it = fs::symlink_metadata(&path).expect("what was listed is there");
         let what = format!(
@@ -25,5 +25,5 @@ pub fn listing(folder: &Path) -> BTreeMap<PathBuf, String> {
         );
         (path, what)
     };
-    paths.chain([folder.to_owned()]).map(describe).collect()
+    paths.chain([directory.to_owned()]).map(describe).collect()
 }

@@ -149,12 +149,12 @@ impl Proc {
 
 /// The ids of all processes, zombies too.
 pub fn processes() -> Vec<i32> {
-    let folder = fs::read_dir("/proc").expect("/proc is mounted");
-    folder.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+    let directory = fs::read_dir("/proc").expect("/proc is mounted");
+    directory.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
-fn descriptors(folder: &Path) -> Option<BTreeMap<i32, PathBuf>> {
-    let entries = fs::read_dir(folder).ok()?;
+fn descriptors(directory: &Path) -> Option<BTreeMap<i32, PathBuf>> {
+    let entries = fs::read_dir(directory).ok()?;
     Some(
         entries
             .filter_map(|entry| {

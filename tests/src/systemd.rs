@@ -93,10 +93,10 @@ impl Systemd {
         PathBuf::from(format!("/proc/{}/root{path}", self.init))
     }
 
-    /// Writes a file in there, and the folder for it.
+    /// Writes a file in there, and the directory for it.
     pub fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
-        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder can be made");
+        fs::create_dir_all(path.parent().expect("a file is in a directory")).expect("a directory can be made");
         fs::write(&path, text).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
     }
 

@@ -17,15 +17,15 @@ use tests::hostile::{self, Condition};
 use tests::{Expected, Family, Launch};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
-const PREPARED: &str = env!("CARGO_BIN_EXE_prepared");
-const LITERAL_KEPT: &str = env!("CARGO_BIN_EXE_literal_kept");
-const PASSED: &str = env!("CARGO_BIN_EXE_passed");
-const PROGRAMS: [&str; 3] = [READY, PREPARED, env!("CARGO_BIN_EXE_plain")];
+const OPENS_IN_SETUP: &str = env!("CARGO_BIN_EXE_opens_in_setup");
+const LITERAL_KEPT: &str = env!("CARGO_BIN_EXE_literal_keep_fds");
+const SOCKET_ACTIVATED: &str = env!("CARGO_BIN_EXE_socket_activated");
+const PROGRAMS: [&str; 3] = [READY, OPENS_IN_SETUP, env!("CARGO_BIN_EXE_without_ready")];
 
 /// A file of the family, with its own name in it.
 fn file(family: &Family, name: &str) -> PathBuf {
     let path = family.path(name);
-    fs::write(&path, name).expect("a file in the folder");
+    fs::write(&path, name).expect("a file in the directory");
     path
 }
 
@@ -134,7 +134,7 @@ fn wrong_numbers() {
 fn mixed_with_those_of_setup() {
     let family = Family::new();
     let [a, b, c, kept] = ["a", "b", "c", "kept"].map(|name| file(&family, name));
-    let launch = family.launch(PREPARED).under(only([3, 5, 6, 7, 8, 10, 12], &[(11, &kept)]));
+    let launch = family.launch(OPENS_IN_SETUP).under(only([3, 5, 6, 7, 8, 10, 12], &[(11, &kept)]));
     let launch = launch.env("DAEMON_KEEP_FDS", "11");
     let show = |path: &Path| path.display().to_string();
     // The lowest free number each: 4, 6, 9.
@@ -147,7 +147,7 @@ fn mixed_with_those_of_setup() {
 fn the_same_file_again() {
     let family = Family::new();
     let same = file(&family, "same");
-    let launch = family.launch(PREPARED).under(only([], &[(3, &same), (5, &same)]));
+    let launch = family.launch(OPENS_IN_SETUP).under(only([], &[(3, &same), (5, &same)]));
     let setup = format!("close=5 close=3 open={0} c_open=/dev/null", same.display());
     has_open(launch.env("DAEMON_SETUP", setup), &[(3, same), (4, "/dev/null".into())]);
 }
@@ -183,7 +183,7 @@ fn a_hundred_thousand_and_setup() {
     let fill = format!("open={} ", low.display()).repeat(13);
     let free = (6000..6012).map(|number| format!(" close={number}")).collect::<String>();
     let setup = format!("{fill}close=5000 open={} close=5001 c_open={}{free}", a.display(), b.display());
-    let launch = family.launch(PREPARED).under(very_many(7000, &kept)).env("DAEMON_KEEP_FDS", "7000");
+    let launch = family.launch(OPENS_IN_SETUP).under(very_many(7000, &kept)).env("DAEMON_KEEP_FDS", "7000");
     let mut expected: Vec<(i32, PathBuf)> = (3..16).map(|number| (number, low.clone())).collect();
     expected.extend([(5000, a), (5001, b), (7000, kept)]);
     has_open(launch.env("DAEMON_SETUP", setup), &expected);
@@ -225,7 +225,7 @@ fn without_proc() {
 #[test]
 #[ignore = "needs root"]
 fn without_proc_but_with_code() {
-    for program in [READY, PREPARED] {
+    for program in [READY, OPENS_IN_SETUP] {
         let family = Family::new();
         let mine = file(&family, "mine");
         let launch = hide_proc(&family, program).under(only(3..30, &[]));
@@ -300,7 +300,7 @@ fn passed_sockets() {
         let (listener, control) = sockets();
         let address = listener.local_addr().expect("an address");
         let inodes = [inode(&listener), inode(&control)];
-        let launch = passed_to(&family, PASSED, OWN, names, vec![listener.into(), control.into()]);
+        let launch = passed_to(&family, SOCKET_ACTIVATED, OWN, names, vec![listener.into(), control.into()]);
         let end = launch.run();
         end.assert_code(0).assert_stderr("");
         let [first, second] = expected;
@@ -321,7 +321,7 @@ fn passed_sockets_for_another_user() {
     let (listener, control) = sockets();
     let address = listener.local_addr().expect("an address");
     let kept = file(&family, "kept");
-    let launch = passed_to(&family, PASSED, OWN, Some("web:control"), vec![listener.into(), control.into()]);
+    let launch = passed_to(&family, SOCKET_ACTIVATED, OWN, Some("web:control"), vec![listener.into(), control.into()]);
     let launch = launch
         .under({
             let kept = kept.clone();

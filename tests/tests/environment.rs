@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use tests::{Family, Launch, Proc, TAG, until};
+use tests::{Family, Launch, Proc, TAG};
 
-const PROGRAMS: [&str; 2] = [env!("CARGO_BIN_EXE_ready"), env!("CARGO_BIN_EXE_prepared")];
-const STILL: &str = env!("CARGO_BIN_EXE_still");
+const PROGRAMS: [&str; 2] = [env!("CARGO_BIN_EXE_ready"), env!("CARGO_BIN_EXE_opens_in_setup")];
+const PAUSING: &str = env!("CARGO_BIN_EXE_pausing");
 
-const PLAIN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 type Variables = BTreeSet<OsString>;
 
@@ -25,21 +25,19 @@ fn launch<'a>(family: &'a Family, program: &str, given: &[&str]) -> Launch<'a> {
     given
         .iter()
         .filter_map(split)
-        .fold(launch.env(TAG, family.folder()), |launch, (name, value)| launch.env(name, value))
+        .fold(launch.env(TAG, family.directory()), |launch, (name, value)| launch.env(name, value))
 }
 
 /// What a program that the daemon becomes has in its environment, without the family's own and the options.
-fn passed_on(family: &Family, launch: Launch<'_>) -> Variables {
-    launch.args(["notify", &format!("exec={STILL}")]).run().assert_code(0).assert_stderr("");
-    environment_of_still(family)
+fn variables_of_program(family: &Family, launch: Launch<'_>) -> Variables {
+    launch.args(["notify", &format!("exec={PAUSING}")]).run().assert_code(0).assert_stderr("");
+    environment_of_pausing(family)
 }
 
-fn environment_of_still(family: &Family) -> Variables {
-    let still = until("the program that the daemon becomes", || {
-        family.members().into_iter().filter_map(Proc::of).find(|proc| proc.name == "still")
-    });
+fn environment_of_pausing(family: &Family) -> Variables {
+    let pausing = family.named("pausing");
     let own = |variable: &Vec<u8>| variable.starts_with(TAG.as_bytes()) || variable.starts_with(b"DAEMON_");
-    let all = Proc::environ(still.pid).into_iter().filter(|variable| !variable.is_empty() && !own(variable));
+    let all = Proc::environ(pausing.pid).into_iter().filter(|variable| !variable.is_empty() && !own(variable));
     all.map(OsString::from_vec).collect()
 }
 
@@ -110,7 +108,7 @@ fn the_terminal_goes_and_the_rest_stays() {
     for program in PROGRAMS {
         let family = Family::new();
         let given: Vec<&str> = TERMINAL.iter().chain(PROGRAM).copied().collect();
-        assert_eq!(passed_on(&family, launch(&family, program, &given)), variables(PROGRAM));
+        assert_eq!(variables_of_program(&family, launch(&family, program, &given)), variables(PROGRAM));
     }
 }
 
@@ -118,7 +116,7 @@ fn the_terminal_goes_and_the_rest_stays() {
 fn no_variable_is_invented() {
     for program in PROGRAMS {
         let family = Family::new();
-        assert_eq!(passed_on(&family, launch(&family, program, &[])), Variables::new());
+        assert_eq!(variables_of_program(&family, launch(&family, program, &[])), Variables::new());
     }
 }
 
@@ -127,25 +125,25 @@ fn not_utf_8() {
     let (name, value) = (OsStr::from_bytes(b"N\xffAME"), OsStr::from_bytes(b"\xfe=\xfd"));
     let family = Family::new();
     let launch = launch(&family, PROGRAMS[0], &[]).env(name, value).env("TERM", value);
-    assert_eq!(passed_on(&family, launch), variables([OsStr::from_bytes(b"N\xffAME=\xfe=\xfd")]));
+    assert_eq!(variables_of_program(&family, launch), variables([OsStr::from_bytes(b"N\xffAME=\xfe=\xfd")]));
 }
 
 #[test]
 fn keep_env() {
     let given = ["RUST_LOG=debug", "TERM=xterm", "PATH=/opt/bin", "HOME=/home/me", "LANG=C", "SECRET=x", "RUST_LOGS=x"];
-    let plain_path = format!("PATH={PLAIN_PATH}");
+    let default_path = format!("PATH={DEFAULT_PATH}");
     let kept = |keep: &str, expected: &[&str]| {
         for program in PROGRAMS {
             let family = Family::new();
             // Without the family's variable nobody would find the program to kill it.
             let keep = format!("{TAG},{keep}");
             let launch = launch(&family, program, &given).env("DAEMON_KEEP_ENV", keep);
-            assert_eq!(passed_on(&family, launch), variables(expected), "{program}");
+            assert_eq!(variables_of_program(&family, launch), variables(expected), "{program}");
         }
     };
-    kept("RUST_LOG", &["RUST_LOG=debug", &plain_path]);
-    kept("RUST_LOG,HOME,NOT_THERE", &["RUST_LOG=debug", "HOME=/home/me", &plain_path]);
-    kept("NOT_THERE", &[&plain_path]);
+    kept("RUST_LOG", &["RUST_LOG=debug", &default_path]);
+    kept("RUST_LOG,HOME,NOT_THERE", &["RUST_LOG=debug", "HOME=/home/me", &default_path]);
+    kept("NOT_THERE", &[&default_path]);
     kept("PATH", &["PATH=/opt/bin"]);
     // What is asked for by name is kept, whatever it describes.
     kept("TERM,PATH", &["TERM=xterm", "PATH=/opt/bin"]);
@@ -159,8 +157,8 @@ fn foreground() {
         let family = Family::new();
         let launch = launch(&family, PROGRAMS[0], &given).env("DAEMON_FOREGROUND", "1");
         let launch = keep.into_iter().fold(launch, |launch, keep| launch.env("DAEMON_KEEP_ENV", keep));
-        let _running = launch.args(["notify", &format!("exec={STILL}")]).start();
-        assert_eq!(environment_of_still(&family), variables(given));
+        let _running = launch.args(["notify", &format!("exec={PAUSING}")]).start();
+        assert_eq!(environment_of_pausing(&family), variables(given));
     }
 }
 
@@ -171,7 +169,11 @@ fn sockets_of_somebody_else() {
         let family = Family::new();
         let given = [&format!("LISTEN_PID={pid}"), "LISTEN_FDS=2", "LISTEN_FDNAMES=a:b", "LISTEN_PIDFDID=7", "LANG=C"];
         let given: Vec<&str> = given.iter().map(|variable| &**variable).collect();
-        assert_eq!(passed_on(&family, launch(&family, PROGRAMS[0], &given)), variables(["LANG=C"]), "{pid:?}");
+        assert_eq!(
+            variables_of_program(&family, launch(&family, PROGRAMS[0], &given)),
+            variables(["LANG=C"]),
+            "{pid:?}"
+        );
     }
 }
 

@@ -27,16 +27,17 @@ struct Scene {
     ignored: &'static [i32],
 }
 
-const PLAIN: Scene = Scene {
+const WITHOUT_READY: Scene = Scene {
     name: "without Ready, no options",
-    program: env!("CARGO_BIN_EXE_plain"),
+    program: env!("CARGO_BIN_EXE_without_ready"),
     arguments: &["mark", "pause"],
     options: &[],
     umask: 0o022,
     ignored: &[13],
 };
 
-const LITERAL: Scene = Scene { name: "nothing but literals", program: env!("CARGO_BIN_EXE_unseen"), ..PLAIN };
+const LITERAL: Scene =
+    Scene { name: "nothing but literals", program: env!("CARGO_BIN_EXE_traced_literal"), ..WITHOUT_READY };
 
 const READY: Scene = Scene {
     name: "with Ready, log files, a pid file",
@@ -54,8 +55,12 @@ const READY: Scene = Scene {
     ignored: &[13, 17],
 };
 
-const BY_HAND: Scene =
-    Scene { name: "by hand", program: env!("CARGO_BIN_EXE_by_hand"), arguments: &["notify", "mark", "pause"], ..PLAIN };
+const BY_HAND: Scene = Scene {
+    name: "by hand",
+    program: env!("CARGO_BIN_EXE_by_hand"),
+    arguments: &["notify", "mark", "pause"],
+    ..WITHOUT_READY
+};
 
 /// No fault makes a start wait for the end of a time limit: for `start_timeout`, here 6 s, or for the 5 s after SIGTERM.
 const SLOW: Duration = Duration::from_secs(4);
@@ -100,7 +105,7 @@ struct Job {
 
 impl Scene {
     fn launch<'a>(&self, family: &'a Family) -> Launch<'a> {
-        std::fs::write(family.path("in"), "").expect("a file in the folder");
+        std::fs::write(family.path("in"), "").expect("a file in the directory");
         let mut launch = family.launch(self.program).args(self.arguments).env("DAEMON_START_TIMEOUT", "6000");
         for (name, value) in self.options {
             let name_of = format!("DAEMON_{}", name.to_uppercase());
@@ -296,7 +301,7 @@ fn sweep(scene: Scene) {
 
 #[test]
 fn every_call_without_ready() {
-    sweep(PLAIN);
+    sweep(WITHOUT_READY);
 }
 
 #[test]
@@ -340,13 +345,57 @@ fn terminated_in_the_foreground() {
 #[test]
 fn the_sweep_can_fail() {
     let family = Family::new();
-    let record = trace(PLAIN.launch(&family), |_| None, |_| ());
+    let record = trace(WITHOUT_READY.launch(&family), |_| None, |_| ());
     assert_eq!(record.code(), Some(0));
     assert!(matches!(record.ends[&Role::Leader], WaitStatus::Exited(_, 0)), "{record:#?}");
-    let mut other = PLAIN;
+    let mut other = WITHOUT_READY;
     other.umask = 0;
     other.ignored = &[];
     let mut wrong = Vec::new();
-    trace(PLAIN.launch(&family), |_| None, |record| wrong = other.wrong(&family, record));
+    trace(WITHOUT_READY.launch(&family), |_| None, |record| wrong = other.wrong(&family, record));
     assert_eq!(wrong.len(), 2, "{wrong:?}");
+}
+
+// ---- What each failing step says
+
+/// A failing step: who fails at what, with which error; the exit code, and what the line says.
+type Failing = (Role, &'static [&'static str], Errno, i32, &'static [&'static str]);
+
+const FORK: &[&str] = &["fork", "clone", "clone3"];
+
+const FAILING: &[Failing] = &[
+    (Role::Launcher, &["socketpair"], Errno::EMFILE, 71, &["socket", "Too many open files"]),
+    (Role::Launcher, &["close_range"], Errno::ENOSYS, 71, &["close", "descriptors", "Linux 5.9"]),
+    (Role::Launcher, FORK, Errno::EAGAIN, 71, &["fork", "again"]),
+    (Role::Leader, &["setsid"], Errno::EPERM, 77, &["session", "not permitted"]),
+    (Role::Leader, FORK, Errno::EAGAIN, 71, &["fork", "again"]),
+    (Role::Daemon, &["pidfd_open"], Errno::EMFILE, 71, &["launcher", "Too many open files"]),
+    (Role::Daemon, &["chdir", "fchdir"], Errno::EACCES, 77, &["directory", "/", "Permission denied"]),
+    (Role::Daemon, &["dup2", "dup3"], Errno::EBUSY, 73, &["stdin", "busy"]),
+    (Role::Daemon, &["rt_sigaction"], Errno::EINVAL, 71, &["signal", "Invalid argument"]),
+    (Role::Daemon, &["rt_sigprocmask"], Errno::EINVAL, 71, &["signals", "Invalid argument"]),
+];
+
+#[test]
+fn failing_steps() {
+    for (role, names, errno, code, says) in FAILING {
+        let family = Family::new();
+        let fault = |call: &Call| (call.role == *role && names.contains(&&*call.name())).then_some(Fault::Fail(*errno));
+        // With a descriptor that is to be closed, or close_range is never called for inherited ones.
+        let inherited = hostile::open(300, "/dev/null".into());
+        let record =
+            trace(family.launch(WITHOUT_READY.program).args(["mark", "pause"]).under(inherited), fault, |_| ());
+        assert!(record.hit.is_some(), "{names:?} of {role:?} is never called");
+        let said = &record.stderr;
+        assert_eq!(record.code(), Some(*code), "{names:?} of {role:?}: {said}");
+        assert!(
+            said.starts_with("without_ready: cannot ") && said.lines().count() == 1,
+            "{names:?} of {role:?}: {said}"
+        );
+        for part in *says {
+            assert!(said.contains(part), "{part:?} is not in {said:?}");
+        }
+        assert!(record.hung.is_empty() && !record.body, "{record:#?}");
+        family.assert_gone();
+    }
 }

@@ -26,7 +26,7 @@ fn lines(file: &Path, count: usize) -> String {
 #[test]
 fn from_the_start_to_sigterm() {
     let family = Family::new();
-    let launch = family.launch(HELLO).arg("out.txt").cwd(family.folder()).env("HELLO_INTERVAL", "0.02");
+    let launch = family.launch(HELLO).arg("out.txt").cwd(family.directory()).env("HELLO_INTERVAL", "0.02");
     let end = launch.run();
     end.assert_code(0);
     let file = family.path("out.txt");
@@ -55,19 +55,19 @@ fn from_the_start_to_sigterm() {
 fn it_goes_on_where_it_stopped() {
     let family = Family::new();
     let file = family.path("out.txt");
-    fs::write(&file, "before\n").expect("a file in the folder");
+    fs::write(&file, "before\n").expect("a file in the directory");
     family.launch(HELLO).arg(&file).run().assert_code(0);
     assert_eq!(lines(&file, 2), "before\nhello\n");
 }
 
 #[test]
-fn without_an_argument_it_writes_to_the_temporary_folder() {
+fn without_an_argument_it_writes_to_the_temporary_directory() {
     let family = Family::new();
-    let end = family.launch(HELLO).env("TMPDIR", family.folder()).run();
+    let end = family.launch(HELLO).env("TMPDIR", family.directory()).run();
     end.assert_code(0);
     let named = end.stdout.split_whitespace().find_map(|word| word.trim_end_matches([';', ',', '.']).strip_prefix('/'));
     let file = Path::new("/").join(named.expect("the file is named"));
-    assert_eq!(file.parent(), Some(family.folder()));
+    assert_eq!(file.parent(), Some(family.directory()));
     assert_eq!(lines(&file, 1), "hello\n");
 }
 

@@ -6,7 +6,7 @@ use tests::{Expected, Family, Launch};
 
 const PROGRAMS: [&str; 4] = [
     env!("CARGO_BIN_EXE_literal"),
-    env!("CARGO_BIN_EXE_plain"),
+    env!("CARGO_BIN_EXE_without_ready"),
     env!("CARGO_BIN_EXE_ready"),
     env!("CARGO_BIN_EXE_by_hand"),
 ];
@@ -49,8 +49,8 @@ fn umask_0777() {
 }
 
 #[test]
-fn deleted_folder() {
-    same_under(|family| vec![hostile::deleted_folder(family.path("deleted"))]);
+fn deleted_directory() {
+    same_under(|family| vec![hostile::deleted_directory(family.path("deleted"))]);
 }
 
 #[test]
@@ -82,11 +82,11 @@ fn closed_by_as_many_calls() {
         assert!(record.body, "{record:#?}");
         record.calls.iter().filter(|call| call.name().starts_with("close")).count()
     };
-    for program in [env!("CARGO_BIN_EXE_unseen"), env!("CARGO_BIN_EXE_by_hand")] {
+    for program in [env!("CARGO_BIN_EXE_traced_literal"), env!("CARGO_BIN_EXE_by_hand")] {
         assert_eq!(closes(program, Some(hostile::most_descriptors())), closes(program, None), "{program}");
     }
-    let unseen = env!("CARGO_BIN_EXE_unseen");
-    assert_eq!(closes(unseen, Some(hostile::descriptors(200))), closes(unseen, None));
+    let traced_literal = env!("CARGO_BIN_EXE_traced_literal");
+    assert_eq!(closes(traced_literal, Some(hostile::descriptors(200))), closes(traced_literal, None));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn everything_at_once() {
             hostile::descriptors(200),
             hostile::ignored(&[Signal::SIGHUP, Signal::SIGCHLD]),
             hostile::blocked(),
-            hostile::deleted_folder(family.path("deleted")),
+            hostile::deleted_directory(family.path("deleted")),
             hostile::umask(0o777),
             hostile::most_descriptors(),
             hostile::session_leader(),

@@ -177,7 +177,7 @@ fn stale() {
     for content in ["", "garbage", "1\n", &format!("{}\n", stranger.pid()), &zeros] {
         fs::write(&pid_file, content).expect("a stale file");
         assert_absent(&daemon, "no process holds it");
-        // An empty one is what a daemon leaves in a folder where it may remove nothing.
+        // An empty one is what a daemon leaves in a directory where it may remove nothing.
         assert_eq!(daemon.is_stale().expect("it can be seen"), !content.is_empty());
         assert_eq!(fs::read_to_string(&pid_file).expect("the file"), content);
     }
@@ -262,11 +262,11 @@ fn not_a_pid_file() {
 
 // Other users.
 
-/// The control program for a user who may not be allowed to look into the folder where it was built.
+/// The control program for a user who may not be allowed to look into the directory where it was built.
 fn for_everyone(family: &Family) -> PathBuf {
     let program = family.path("control");
     fs::copy(CONTROL, &program).expect("a copy of the fixture");
-    fs::set_permissions(family.folder(), Permissions::from_mode(0o755)).expect("a folder for everyone");
+    fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("a directory for everyone");
     program
 }
 
@@ -284,7 +284,7 @@ fn controlled_by_another_user() {
     assert_eq!(control("pid").assert_code(0).stdout, format!("Some({pid})\n"));
     control("stop").assert_code(77).assert_says(&[&format!("process {pid}"), "Operation not permitted"]);
     assert_pid(&Instance::at(&pid_file), pid);
-    fs::set_permissions(family.folder(), Permissions::from_mode(0o700)).expect("a closed folder");
+    fs::set_permissions(family.directory(), Permissions::from_mode(0o700)).expect("a closed directory");
     // The program has to be outside of it.
     let elsewhere = Family::new();
     let program = for_everyone(&elsewhere);
@@ -299,7 +299,7 @@ fn controlled_by_another_user() {
 fn a_pid_that_its_owner_has_forged() {
     let family = Family::new();
     let pid_file = family.path("pid");
-    chown(family.folder(), Some(65534), None).expect("chown");
+    chown(family.directory(), Some(65534), None).expect("chown");
     launch(&family, &pid_file).env("DAEMON_USER", "nobody").run().assert_code(0);
     let (pid, daemon) = (family.daemon().pid, Instance::at(&pid_file));
     assert_pid(&daemon, pid);

@@ -14,7 +14,7 @@ use tests::pty::Pty;
 use tests::{Family, Proc, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
-const PLAIN: &str = env!("CARGO_BIN_EXE_plain");
+const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
 
 /// A body that is starting, and never ready.
 const STARTING: [&str; 2] = ["touch=starting", "pause"];
@@ -150,7 +150,7 @@ fn stopped_and_continued() {
             until("its state", || Proc::of(pid).filter(|proc| (proc.state == 'T') == stopped));
         }
     }
-    std::fs::write(family.path("go"), "").expect("a file in the folder");
+    std::fs::write(family.path("go"), "").expect("a file in the directory");
     launcher.end().assert_code(0);
     assert_eq!(family.daemon().pid, daemon);
 }
@@ -191,7 +191,7 @@ fn launch_one(next: &AtomicUsize) -> bool {
     let family = Family::new();
     match number % 4 {
         0 => drop(family.launch(READY).run().assert_code(0)),
-        1 => drop(family.launch(PLAIN).run().assert_code(0)),
+        1 => drop(family.launch(WITHOUT_READY).run().assert_code(0)),
         2 => drop(family.launch(READY).arg("exit=7").run().assert_code(7)),
         _ => drop(family.launch(READY).arg("signal=9").run().assert_code(137)),
     }
@@ -205,7 +205,7 @@ fn launch_one(next: &AtomicUsize) -> bool {
 /// Nobody waits for a pipe that the daemon still holds: it holds none.
 #[test]
 fn pipes_of_the_shell_close() {
-    for (program, words) in [(READY, "notify touch=body pause"), (PLAIN, "touch=body pause")] {
+    for (program, words) in [(READY, "notify touch=body pause"), (WITHOUT_READY, "touch=body pause")] {
         for command in ["x=$($0 $1); echo \"done $?\"", "$0 $1 2>&1 | cat; echo \"done $?\"", "$0 $1 && echo 'done 0'"]
         {
             let family = Family::new();

@@ -1,18 +1,11 @@
 //! The launch: the process table row by row, and the daemon that comes of it.
 
-use std::error::Error;
 use std::fs;
-use std::io;
-use std::process::Command;
 
-use daemon_runtime::{Daemon, Instance, Step};
-use nix::errno::Errno;
-#[cfg(target_arch = "x86_64")]
-use nix::libc;
 use tests::pty::Pty;
 use tests::{Expected, Family, Proc, until};
 
-const PLAIN: &str = env!("CARGO_BIN_EXE_plain");
+const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 
 /// A row of the process table: pid, ppid, pgid, sid, whether it leads its session, whether it has a terminal.
@@ -56,7 +49,7 @@ fn table(rows: &[(String, Row)], shell: &Proc, launcher: i32, terminal: bool) ->
 #[test]
 fn the_table_as_trace_prints_it() {
     let me = Proc::of(std::process::id() as i32).expect("this process");
-    for program in [PLAIN, READY] {
+    for program in [WITHOUT_READY, READY] {
         let family = Family::new();
         let end = family.launch(program).env("DAEMON_TRACE", "").run();
         end.assert_code(0);
@@ -71,7 +64,7 @@ fn the_table_at_a_terminal() {
     let family = Family::new();
     let mut terminal = Pty::open();
     // The shell leads the terminal's session, and stays. `true` keeps it from becoming the program.
-    let shell = family.shell("$0; echo \"code $?\"; read line; true", [PLAIN]).env("DAEMON_TRACE", "");
+    let shell = family.shell("$0; echo \"code $?\"; read line; true", [WITHOUT_READY]).env("DAEMON_TRACE", "");
     let shell = terminal.launch(shell).start();
     let seen = terminal.until("both parents gone");
     let seen = if seen.contains("code 0") && seen.ends_with('\n') { seen } else { terminal.until("code 0") };
@@ -86,7 +79,7 @@ fn the_table_at_a_terminal() {
 #[test]
 fn the_table_keeps_its_columns() {
     let family = Family::new();
-    let end = family.launch(PLAIN).env("DAEMON_TRACE", "").run();
+    let end = family.launch(WITHOUT_READY).env("DAEMON_TRACE", "").run();
     // The numbers end, and the answers begin, where their headings do.
     let widths: Vec<_> = end
         .stderr
@@ -105,7 +98,7 @@ fn the_table_keeps_its_columns() {
 fn the_table_goes_nowhere() {
     let family = Family::new();
     let full = fs::File::options().write(true).open("/dev/full").expect("/dev/full");
-    family.launch(PLAIN).env("DAEMON_TRACE", "").stderr(full).run().assert_code(0);
+    family.launch(WITHOUT_READY).env("DAEMON_TRACE", "").stderr(full).run().assert_code(0);
     Expected::default().assert(&family.daemon());
 }
 
@@ -113,8 +106,7 @@ fn the_table_goes_nowhere() {
 mod traced {
     use std::collections::BTreeMap;
 
-    use tests::hostile;
-    use tests::tracer::{Fault, Record, Role, trace};
+    use tests::tracer::{Record, Role, trace};
 
     use super::*;
 
@@ -125,7 +117,7 @@ mod traced {
         let mut seen = BTreeMap::<Role, Vec<[i32; 4]>>::new();
         let look = |pid| Proc::of(pid).map(|proc| [proc.pid, proc.ppid, proc.pgid, proc.sid]);
         let mut last = None;
-        let launch = family.launch(PLAIN).args(["mark", "pause"]);
+        let launch = family.launch(WITHOUT_READY).args(["mark", "pause"]);
         let record = trace(
             launch,
             |call| {
@@ -153,7 +145,7 @@ mod traced {
     #[test]
     fn the_order_from_outside() {
         let family = Family::new();
-        let record = trace(family.launch(PLAIN).args(["mark", "pause"]), |_| None, |_| ());
+        let record = trace(family.launch(WITHOUT_READY).args(["mark", "pause"]), |_| None, |_| ());
         let forks = |role| place(&record, role, &["fork", "clone", "clone3", "vfork"]);
         let places = [
             forks(Role::Launcher),
@@ -173,46 +165,6 @@ mod traced {
         let is = |call: &tests::tracer::Call| call.role == role && names.contains(&&*call.name());
         record.calls.iter().position(is).unwrap_or_else(|| panic!("no {names:?} in {record:#?}"))
     }
-
-    /// A failing step: who fails at what, with which error; the exit code, and what the line says.
-    type Failing = (Role, &'static [&'static str], Errno, i32, &'static [&'static str]);
-
-    const FORK: &[&str] = &["fork", "clone", "clone3"];
-
-    const FAILING: &[Failing] = &[
-        (Role::Launcher, &["socketpair"], Errno::EMFILE, 71, &["socket", "Too many open files"]),
-        (Role::Launcher, &["close_range"], Errno::ENOSYS, 71, &["close", "descriptors", "Linux 5.9"]),
-        (Role::Launcher, FORK, Errno::EAGAIN, 71, &["fork", "again"]),
-        (Role::Leader, &["setsid"], Errno::EPERM, 77, &["session", "not permitted"]),
-        (Role::Leader, FORK, Errno::EAGAIN, 71, &["fork", "again"]),
-        (Role::Daemon, &["pidfd_open"], Errno::EMFILE, 71, &["launcher", "Too many open files"]),
-        (Role::Daemon, &["chdir", "fchdir"], Errno::EACCES, 77, &["directory", "/", "Permission denied"]),
-        (Role::Daemon, &["dup2", "dup3"], Errno::EBUSY, 73, &["stdin", "busy"]),
-        (Role::Daemon, &["rt_sigaction"], Errno::EINVAL, 71, &["signal", "Invalid argument"]),
-        (Role::Daemon, &["rt_sigprocmask"], Errno::EINVAL, 71, &["signals", "Invalid argument"]),
-    ];
-
-    #[test]
-    fn failing_steps() {
-        for (role, names, errno, code, says) in FAILING {
-            let family = Family::new();
-            let fault = |call: &tests::tracer::Call| {
-                (call.role == *role && names.contains(&&*call.name())).then_some(Fault::Fail(*errno))
-            };
-            // With a descriptor that is to be closed, or close_range is never called for inherited ones.
-            let inherited = hostile::open(300, "/dev/null".into());
-            let record = trace(family.launch(PLAIN).args(["mark", "pause"]).under(inherited), fault, |_| ());
-            assert!(record.hit.is_some(), "{names:?} of {role:?} is never called");
-            let said = &record.stderr;
-            assert_eq!(record.code(), Some(*code), "{names:?} of {role:?}: {said}");
-            assert!(said.starts_with("plain: cannot ") && said.lines().count() == 1, "{names:?} of {role:?}: {said}");
-            for part in *says {
-                assert!(said.contains(part), "{part:?} is not in {said:?}");
-            }
-            assert!(record.hung.is_empty() && !record.body, "{record:#?}");
-            family.assert_gone();
-        }
-    }
 }
 
 /// The same by another witness.
@@ -223,7 +175,7 @@ fn the_launch_as_strace_sees_it() {
     let log = family.path("log");
     let traced = "trace=fork,vfork,clone,clone3,setsid,exit_group";
     let words = ["-f", "-e", traced, "-o"].map(String::from).into_iter().chain([log.display().to_string()]);
-    family.launch("strace").args(words).args([PLAIN, "touch=body"]).run().assert_code(0);
+    family.launch("strace").args(words).args([WITHOUT_READY, "touch=body"]).run().assert_code(0);
     let log = fs::read_to_string(log).expect("strace's log");
     // "pid call(arguments) = result", and "+++ exited with 0 +++".
     let calls: Vec<(&str, &str)> = log.lines().filter_map(|line| line.split_once(' ')).collect();
@@ -250,7 +202,7 @@ fn the_launch_as_strace_sees_it() {
 fn the_daemon_of_the_textbook() {
     let family = Family::new();
     let options = [("DAEMON_UMASK", "0"), ("DAEMON_CHDIR", "/"), ("DAEMON_IGNORE_SIGCHLD", "")];
-    let launch = family.launch(PLAIN).args(["child", "touch=body", "pause"]);
+    let launch = family.launch(WITHOUT_READY).args(["child", "touch=body", "pause"]);
     options.into_iter().fold(launch, |launch, (name, value)| launch.env(name, value)).run().assert_code(0);
     let daemon = family.daemon();
     Expected { umask: 0, ignored: vec![13, 17], ..Expected::default() }.assert(&daemon);
@@ -262,82 +214,9 @@ fn the_daemon_of_the_textbook() {
 #[test]
 fn without_ignore_sigchld_a_zombie_stays() {
     let family = Family::new();
-    family.launch(PLAIN).args(["child", "touch=body", "pause"]).run().assert_code(0);
+    family.launch(WITHOUT_READY).args(["child", "touch=body", "pause"]).run().assert_code(0);
     let daemon = family.daemon();
     until("a zombie", || (Proc::zombies(daemon.pid) == 1).then_some(()));
-}
-
-#[test]
-fn log_files_are_appended_to_and_shared() {
-    let family = Family::new();
-    let log = family.path("log");
-    fs::write(&log, "before\n").expect("a file in the folder");
-    let words = ["print=out", "eprint=err", "print=out again", "touch=body", "pause"];
-    let launch = family.launch(PLAIN).args(words).env("DAEMON_STDOUT", &log).env("DAEMON_STDERR", &log);
-    launch.run().assert_code(0).assert_stderr("");
-    let daemon = family.daemon();
-    assert_eq!(fs::read_to_string(&log).expect("the log"), "before\nout\nerr\nout again\n");
-    Expected { streams: ["/dev/null".into(), log.clone(), log], ..Expected::default() }.assert(&daemon);
-    // One open file, not two: a flag set on one is seen on the other, and so is its offset.
-    let info = |fd| fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", daemon.pid)).expect("fdinfo");
-    assert_eq!(info(1), info(2));
-}
-
-#[test]
-fn stdin_is_read_from_its_file() {
-    let family = Family::new();
-    let file = family.path("in");
-    fs::write(&file, "").expect("a file in the folder");
-    family.launch(PLAIN).env("DAEMON_STDIN", &file).run().assert_code(0);
-    let null = || "/dev/null".into();
-    Expected { streams: [file, null(), null()], ..Expected::default() }.assert(&family.daemon());
-}
-
-/// What `print!` left in the buffer appears once.
-#[test]
-fn buffered_output_appears_once() {
-    for program in [PLAIN, READY] {
-        let family = Family::new();
-        let end = family.launch(program).env("DAEMON_PRINT", "no newline").run();
-        end.assert_code(0);
-        assert_eq!(end.stdout, "no newline");
-    }
-}
-
-#[test]
-fn threads_are_refused() {
-    for program in [PLAIN, READY] {
-        let family = Family::new();
-        let end = family.launch(program).env("DAEMON_THREAD", "").run();
-        end.assert_code(70).assert_one_line().assert_says(&["thread"]);
-        family.assert_gone();
-    }
-}
-
-/// What the user gave is wrong: said in the launcher, with the object, before anything is forked.
-#[test]
-fn wrong_values() {
-    let family = Family::new();
-    let folder = family.folder().display().to_string();
-    let missing = format!("{folder}/no/such");
-    let wrong: &[(&str, &str, i32, &[&str])] = &[
-        ("UMASK", "0o1000", 64, &["umask", "0o1000", "0o777"]),
-        ("CHDIR", "relative", 64, &["chdir", "relative", "absolute"]),
-        ("CHDIR", &missing, 71, &[&missing, "No such file"]),
-        ("CHDIR", PLAIN, 71, &[PLAIN, "Not a directory"]),
-        ("STDIN", &missing, 73, &["stdin", &missing, "No such file"]),
-        ("STDOUT", &missing, 73, &["stdout", &missing, "No such file"]),
-        ("STDERR", &folder, 73, &["stderr", &folder, "Is a directory"]),
-        ("STDOUT", "", 64, &["stdout", "empty"]),
-        ("STDOUT", &format!("{missing}\n\u{1b}"), 73, &[&format!("{missing}\\n\\u{{1b}}: No such file")]),
-        ("STDOUT", &"x".repeat(256), 73, &["File name too long; correct the path"]),
-        ("START_TIMEOUT", "0", 64, &["start_timeout"]),
-    ];
-    for (name, value, code, says) in wrong {
-        let end = family.launch(PLAIN).env(format!("DAEMON_{name}"), value).run();
-        end.assert_code(*code).assert_one_line().assert_says(says).assert_says(&["plain: cannot ", "; "]);
-    }
-    family.assert_gone();
 }
 
 /// It would be its own launcher, and end.
@@ -357,57 +236,9 @@ fn a_daemon_does_not_start_again() {
     }
 }
 
-/// A body may confine itself before it is ready. What that forbids to the launch makes the start fail, and not hang.
-#[cfg(target_arch = "x86_64")]
-#[test]
-fn a_filter_of_the_body_forbids_a_call() {
-    let killed = (159, "ready: cannot start the daemon: the daemon was killed by SIGSYS\n");
-    let refused = (77, "ready: cannot wait for the launcher's end: Operation not permitted; ");
-    let filters = [
-        ("deadly", libc::SYS_poll, killed),
-        ("deadly", libc::SYS_recvfrom, killed),
-        ("deadly", libc::SYS_ioctl, killed),
-        ("deadly", libc::SYS_close_range, killed),
-        ("deny", libc::SYS_poll, refused),
-    ];
-    for (filter, call, (code, says)) in filters {
-        let family = Family::new();
-        let pid_file = family.path("pid");
-        let end = family.launch(READY).env("DAEMON_PID_FILE", &pid_file);
-        let end = end.args([&format!("{filter}={call}"), "notify", "pause"]).run();
-        end.assert_code(code).assert_one_line().assert_says(&[says]);
-        assert!(!pid_file.exists(), "{filter}={call}");
-        family.assert_gone();
-    }
-}
-
-#[test]
-fn the_error_reads_well_from_main() {
-    let family = Family::new();
-    let end = family.launch(env!("CARGO_BIN_EXE_by_hand")).env("DAEMON_CHDIR", "/no/such").run();
-    end.assert_code(1).assert_one_line().assert_says(&["Error: cannot ", "/no/such: No such file or directory; "]);
-    family.assert_gone();
-}
-
-/// This process has threads, as every process that runs tests: the only error of a correct `Daemon`.
-#[test]
-fn the_error_answers() {
-    let bad = Daemon::new().umask(0o1000).start().expect_err("a bad value");
-    assert_eq!((bad.step(), bad.exit_code()), (Step::Options, 64));
-    let threads = Daemon::new().start().expect_err("threads");
-    assert_eq!((threads.step(), threads.exit_code()), (Step::Threads, 70));
-    assert!(bad.source().is_none() && threads.source().is_none());
-    let call = Instance::at("/dev/null/pid").pid().expect_err("not a directory");
-    let source = call.source().and_then(|source| source.downcast_ref::<io::Error>()).expect("that of the call");
-    assert_eq!(source.raw_os_error(), Some(Errno::ENOTDIR as i32));
-    assert_eq!((call.step(), call.exit_code()), (Step::Instance, 71));
-    assert_eq!(format!("{threads}"), format!("{threads:?}"));
-    assert_eq!(format!("{threads}").lines().count(), 1);
-}
-
 #[test]
 fn the_daemon_survives_its_terminal() {
-    for program in [PLAIN, READY] {
+    for program in [WITHOUT_READY, READY] {
         let family = Family::new();
         let terminal = Pty::open();
         let launcher = terminal.launch(family.launch(program)).start();
@@ -426,46 +257,12 @@ fn the_daemon_survives_its_terminal() {
 /// Adopted by the nearest subreaper, the daemon does not depend on it: nothing of the launch's watch is left.
 #[test]
 fn the_daemon_survives_its_subreaper() {
-    for program in [PLAIN, READY] {
+    for program in [WITHOUT_READY, READY] {
         let family = Family::new();
         let reaper = family.launch(env!("CARGO_BIN_EXE_subreaper")).arg(program).start();
         let adopted = until("the daemon's new parent", || Some(family.daemon()).filter(|it| it.ppid == reaper.pid()));
-        fs::write(family.path("end"), "").expect("a file in the folder");
+        fs::write(family.path("end"), "").expect("a file in the directory");
         reaper.end().assert_code(0);
         Expected::default().assert(&Proc::of(adopted.pid).expect("the daemon survives"));
     }
-}
-
-/// What a crate that depends on `daemon-runtime` brings in.
-#[test]
-fn dependencies_of_a_user() {
-    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
-    let mut tree = Command::new(cargo);
-    tree.args([
-        "tree",
-        "--offline",
-        "--locked",
-        "-p",
-        "daemon-runtime",
-        "-e",
-        "normal,build",
-        "--prefix",
-        "none",
-        "-f",
-        "{p}|{f}",
-    ]);
-    tree.args(["--target", "x86_64-unknown-linux-gnu", "--color", "never", "--no-dedupe"]);
-    let output = tree.output().expect("cargo runs");
-    assert!(output.status.success(), "{output:#?}");
-    let text = String::from_utf8(output.stdout).expect("names");
-    let mut crates: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
-    crates.sort_unstable();
-    crates.dedup();
-    let ours = ["daemon-macro", "daemon-runtime"];
-    let needed = ["bitflags", "cfg-if", "cfg_aliases", "libc", "nix", "proc-macro2", "quote", "syn", "unicode-ident"];
-    let mut wanted: Vec<&str> = ours.into_iter().chain(needed).collect();
-    wanted.sort_unstable();
-    assert_eq!(crates, wanted, "{text}");
-    let syn = text.lines().find(|line| line.starts_with("syn ")).expect("syn is there");
-    assert_eq!(syn.rsplit('|').next(), Some("parsing,printing,proc-macro"), "{syn}");
 }

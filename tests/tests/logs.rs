@@ -9,7 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
-use tests::{Family, Launch, Proc, listing, until};
+use tests::{Expected, Family, Launch, Proc, listing, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const WRITER: &str = env!("CARGO_BIN_EXE_writer");
@@ -63,7 +63,7 @@ fn the_same_path_twice_is_one_open_file() {
         fs::write(&log, "zero\n").expect("a log");
         symlink("log", family.path("link")).expect("a link");
         fs::hard_link(&log, family.path("hard")).expect("a link");
-        let launch = family.launch(READY).env("DAEMON_STDOUT", out).env("DAEMON_STDERR", err).cwd(family.folder());
+        let launch = family.launch(READY).env("DAEMON_STDOUT", out).env("DAEMON_STDERR", err).cwd(family.directory());
         launch.args(TWICE).run().assert_code(0);
         let daemon = family.daemon();
         assert_eq!(read(&log), "zero\none\nuno\n", "{out} {err}");
@@ -114,7 +114,7 @@ fn what_is_there_stays_and_keeps_its_mode() {
 fn relative_to_where_it_was_started() {
     let family = Family::new();
     let log = family.path("log");
-    let launch = launch(&family, Path::new("log")).env("DAEMON_REOPEN_ON_SIGHUP", "").cwd(family.folder());
+    let launch = launch(&family, Path::new("log")).env("DAEMON_REOPEN_ON_SIGHUP", "").cwd(family.directory());
     launch.args(TWICE).run().assert_code(0);
     let daemon = family.daemon();
     assert_eq!(daemon.cwd, Path::new("/"));
@@ -127,20 +127,20 @@ fn relative_to_where_it_was_started() {
 #[test]
 fn what_cannot_be_opened() {
     let family = Family::new();
-    let folder = family.path("logs");
-    fs::create_dir(&folder).expect("a folder");
-    let at = |name: &str| folder.join(name);
+    let directory = family.path("logs");
+    fs::create_dir(&directory).expect("a directory");
+    let at = |name: &str| directory.join(name);
     fs::write(at("file"), "precious").expect("a file");
     symlink("loop", at("loop")).expect("a link");
-    fs::create_dir(at("folder")).expect("a folder");
+    fs::create_dir(at("directory")).expect("a directory");
     mkfifo(&at("fifo"), Mode::from_bits_truncate(0o600)).expect("a fifo");
-    let before = listing(&folder);
+    let before = listing(&directory);
     let pid_file = family.path("pid");
     for stream in ["stdout", "stderr"] {
         for (name, why) in [
             ("missing/log", "No such file or directory"),
             ("file/log", "Not a directory"),
-            ("folder", "Is a directory"),
+            ("directory", "Is a directory"),
             ("loop", "symbolic link"),
             ("fifo", "No such device or address"),
         ] {
@@ -148,7 +148,7 @@ fn what_cannot_be_opened() {
             let end = family.launch(READY).env(option, at(name)).env("DAEMON_PID_FILE", &pid_file).run();
             let what = format!("cannot open {stream} {}: ", at(name).display());
             end.assert_code(73).assert_one_line().assert_says(&[&what, why]);
-            assert_eq!(listing(&folder), before, "{name}");
+            assert_eq!(listing(&directory), before, "{name}");
             family.assert_nothing_left(&pid_file);
         }
     }
@@ -160,7 +160,7 @@ fn what_may_not_be_opened() {
     let family = Family::new();
     let program = family.path("ready");
     fs::copy(READY, &program).expect("a copy of the fixture");
-    fs::set_permissions(family.folder(), Permissions::from_mode(0o755)).expect("a folder for everyone");
+    fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("a directory for everyone");
     fs::write(family.path("theirs"), "precious").expect("a file");
     for name in ["theirs", "new"] {
         let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
@@ -184,6 +184,22 @@ fn a_fifo_with_a_reader() {
     let mut said = [0; 8];
     reader.read_exact(&mut said).expect("what the daemon has written");
     assert_eq!(&said, b"one\nuno\n");
+}
+
+#[test]
+fn log_files_are_appended_to_and_shared() {
+    let family = Family::new();
+    let log = family.path("log");
+    fs::write(&log, "before\n").expect("a file in the directory");
+    let words = ["notify", "print=out", "eprint=err", "print=out again", "touch=body", "pause"];
+    let launch = family.launch(READY).args(words).env("DAEMON_STDOUT", &log).env("DAEMON_STDERR", &log);
+    launch.run().assert_code(0).assert_stderr("");
+    let daemon = family.daemon();
+    assert_eq!(fs::read_to_string(&log).expect("the log"), "before\nout\nerr\nout again\n");
+    Expected { streams: ["/dev/null".into(), log.clone(), log], ..Expected::default() }.assert(&daemon);
+    // One open file, not two: a flag set on one is seen on the other, and so is its offset.
+    let info = |fd| fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", daemon.pid)).expect("fdinfo");
+    assert_eq!(info(1), info(2));
 }
 
 // Opened anew.
@@ -241,17 +257,17 @@ fn prlimit(daemon: &Proc, descriptors: &str) {
 
 const OBSTACLES: [Obstacle; 4] = [
     (
-        |log, _| fs::rename(log.parent().expect("a folder"), log.with_file_name("../moved")).expect("rename"),
+        |log, _| fs::rename(log.parent().expect("a directory"), log.with_file_name("../moved")).expect("rename"),
         "No such file or directory",
-        |log, _| fs::create_dir(log.parent().expect("a folder")).expect("a folder"),
+        |log, _| fs::create_dir(log.parent().expect("a directory")).expect("a directory"),
     ),
     (
         |log, _| {
             fs::rename(log, log.with_file_name("moved")).expect("rename");
-            fs::create_dir(log).expect("a folder");
+            fs::create_dir(log).expect("a directory");
         },
         "Is a directory",
-        |log, _| fs::remove_dir(log).expect("an empty folder"),
+        |log, _| fs::remove_dir(log).expect("an empty directory"),
     ),
     (
         |log, _| {
@@ -276,9 +292,9 @@ const OBSTACLES: [Obstacle; 4] = [
 fn reopening_fails() {
     for (block, why, clear) in OBSTACLES {
         let family = Family::new();
-        let folder = family.path("logs");
-        fs::create_dir(&folder).expect("a folder");
-        let log = folder.join("log");
+        let directory = family.path("logs");
+        fs::create_dir(&directory).expect("a directory");
+        let log = directory.join("log");
         launch(&family, &log).env("DAEMON_REOPEN_ON_SIGHUP", "").args(TWICE).run().assert_code(0);
         let daemon = family.daemon();
         let mut old = File::open(&log).expect("the log");
@@ -308,7 +324,7 @@ fn reopening_fails_for_one() {
         let family = Family::new();
         let option = |name: &str| format!("DAEMON_{}", name.to_uppercase());
         let (bad_log, good_log) = (family.path("gone/log"), family.path("log"));
-        fs::create_dir(family.path("gone")).expect("a folder");
+        fs::create_dir(family.path("gone")).expect("a directory");
         let launch = family.launch(READY).env(option(bad), &bad_log).env(option(good), &good_log);
         launch.env("DAEMON_REOPEN_ON_SIGHUP", "").args(TWICE).run().assert_code(0);
         let daemon = family.daemon();
@@ -327,7 +343,7 @@ fn reopening_fails_for_one() {
 fn reopening_fails_for_the_only_one() {
     for stream in ["STDOUT", "STDERR"] {
         let family = Family::new();
-        fs::create_dir(family.path("logs")).expect("a folder");
+        fs::create_dir(family.path("logs")).expect("a directory");
         let launch = family.launch(READY).env(format!("DAEMON_{stream}"), family.path("logs/log"));
         launch.env("DAEMON_REOPEN_ON_SIGHUP", "").args(TWICE).run().assert_code(0);
         fs::rename(family.path("logs"), family.path("moved")).expect("rename");
@@ -340,12 +356,12 @@ fn reopening_fails_for_the_only_one() {
 #[test]
 fn reopening_fails_for_a_long_path() {
     let family = Family::new();
-    let folder = family.path(vec!["deep".repeat(50); 10].join("/"));
-    fs::create_dir_all(&folder).expect("a deep folder");
-    let log = folder.join("log");
+    let directory = family.path(vec!["deep".repeat(50); 10].join("/"));
+    fs::create_dir_all(&directory).expect("a deep directory");
+    let log = directory.join("log");
     launch(&family, &log).env("DAEMON_REOPEN_ON_SIGHUP", "").args(TWICE).run().assert_code(0);
     let mut old = File::open(&log).expect("the log");
-    fs::rename(&folder, folder.with_file_name("moved")).expect("rename");
+    fs::rename(&directory, directory.with_file_name("moved")).expect("rename");
     hang_up(&family.daemon());
     let mut said = String::new();
     until("the complaint", || {
@@ -402,12 +418,12 @@ fn a_handler_of_the_program() {
 
 // Another user.
 
-/// A folder for logs, in one where the user can make marks.
+/// A directory for logs, in one where the user can make marks.
 fn for_nobody(family: &Family) -> PathBuf {
-    chown(family.folder(), Some(65534), None).expect("chown");
-    let folder = family.path("logs");
-    fs::create_dir(&folder).expect("a folder");
-    folder
+    chown(family.directory(), Some(65534), None).expect("chown");
+    let directory = family.path("logs");
+    fs::create_dir(&directory).expect("a directory");
+    directory
 }
 
 fn owner_and_mode(path: &Path) -> (u32, u32, u32) {
@@ -419,9 +435,9 @@ fn owner_and_mode(path: &Path) -> (u32, u32, u32) {
 #[ignore = "needs root"]
 fn belongs_to_the_user_and_is_reopened() {
     let family = Family::new();
-    let folder = for_nobody(&family);
-    chown(&folder, Some(65534), Some(65534)).expect("chown");
-    let [log, old] = ["log", "log.1"].map(|name| folder.join(name));
+    let directory = for_nobody(&family);
+    chown(&directory, Some(65534), Some(65534)).expect("chown");
+    let [log, old] = ["log", "log.1"].map(|name| directory.join(name));
     let launch = launch(&family, &log).env("DAEMON_USER", "nobody").env("DAEMON_REOPEN_ON_SIGHUP", "");
     launch.args(TWICE).run().assert_code(0);
     let daemon = family.at("body");
@@ -435,13 +451,13 @@ fn belongs_to_the_user_and_is_reopened() {
     assert_eq!(read(&old), "one\nuno\n");
 }
 
-/// In a folder of root's only what is there can be opened. logrotate's `create` sees to that.
+/// In a directory of root's only what is there can be opened. logrotate's `create` sees to that.
 #[test]
 #[ignore = "needs root"]
-fn reopened_by_the_user_where_the_folder_lets_it() {
+fn reopened_by_the_user_where_the_directory_lets_it() {
     let family = Family::new();
-    let folder = for_nobody(&family);
-    let [log, old] = ["log", "log.1"].map(|name| folder.join(name));
+    let directory = for_nobody(&family);
+    let [log, old] = ["log", "log.1"].map(|name| directory.join(name));
     let launch = launch(&family, &log).env("DAEMON_USER", "nobody").env("DAEMON_REOPEN_ON_SIGHUP", "");
     launch.args(TWICE).run().assert_code(0);
     let daemon = family.at("body");
@@ -462,7 +478,7 @@ fn reopened_by_the_user_where_the_folder_lets_it() {
 fn reopened_in_a_new_root() {
     let family = Family::new();
     let root = family.path("root");
-    fs::create_dir(&root).expect("a folder");
+    fs::create_dir(&root).expect("a directory");
     let [inside, outside] = [root.join("log"), family.path("log")];
     let launch = family.launch(READY).env("DAEMON_STDOUT", &inside).env("DAEMON_STDERR", &outside);
     let launch = launch.env("DAEMON_CHROOT", &root).env("DAEMON_REOPEN_ON_SIGHUP", "");
@@ -501,7 +517,7 @@ impl Rotated {
         fs::write(family.path("logrotate.conf"), text).expect("a configuration");
         // It refuses what others could change.
         fs::set_permissions(family.path("logrotate.conf"), Permissions::from_mode(0o644)).expect("its mode");
-        fs::set_permissions(family.folder(), Permissions::from_mode(0o755)).expect("its mode");
+        fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("its mode");
         Rotated { family, log, daemon }
     }
 

@@ -16,7 +16,7 @@ use nix::unistd::{Pid, mkfifo};
 use tests::{End, Family, Launch, Proc, listing, until, within};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
-const PLAIN: &str = env!("CARGO_BIN_EXE_plain");
+const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
 
 fn launch<'a>(family: &'a Family, pid_file: &Path) -> Launch<'a> {
     family.launch(READY).env("DAEMON_PID_FILE", pid_file)
@@ -249,7 +249,7 @@ fn mode_0644_whatever_the_umask() {
 #[test]
 fn relative_to_where_it_was_started() {
     let family = Family::new();
-    fs::create_dir_all(family.path("a/b")).expect("a folder");
+    fs::create_dir_all(family.path("a/b")).expect("a directory");
     for (relative, absolute) in [("pid", "a/b/pid"), ("../pid", "a/pid"), ("./../../pid", "pid")] {
         let end = launch(&family, Path::new(relative)).args(["notify", "pause"]).cwd(family.path("a/b")).run();
         end.assert_code(0);
@@ -265,7 +265,7 @@ fn relative_to_where_it_was_started() {
 #[test]
 fn a_link_on_the_way_to_it() {
     let family = Family::new();
-    fs::create_dir(family.path("run")).expect("a folder");
+    fs::create_dir(family.path("run")).expect("a directory");
     symlink("run", family.path("link")).expect("a link");
     let daemon = start(&family, &family.path("link/pid"));
     assert_eq!(daemon_of(&family.path("run/pid")).pid, daemon.pid);
@@ -277,31 +277,31 @@ fn a_link_on_the_way_to_it() {
 #[test]
 fn not_a_regular_file() {
     let family = Family::new();
-    let folder = family.path("run");
-    fs::create_dir(&folder).expect("a folder");
-    let at = |name: &str| folder.join(name);
+    let directory = family.path("run");
+    fs::create_dir(&directory).expect("a directory");
+    let at = |name: &str| directory.join(name);
     fs::write(at("file"), "precious").expect("a file");
     symlink("file", at("link")).expect("a link");
     symlink("nowhere", at("dangling")).expect("a link");
     symlink("loop", at("loop")).expect("a link");
-    fs::create_dir(at("folder")).expect("a folder");
+    fs::create_dir(at("directory")).expect("a directory");
     mkfifo(&at("fifo"), Mode::from_bits_truncate(0o600)).expect("a fifo");
     let _socket = UnixListener::bind(at("socket")).expect("a socket");
-    let before = listing(&folder);
+    let before = listing(&directory);
     for (name, why) in [
         ("link", "symbolic link"),
         ("dangling", "symbolic link"),
         ("loop", "symbolic link"),
-        ("folder", "directory"),
+        ("directory", "directory"),
         ("fifo", "not a regular file"),
         ("socket", "not a regular file"),
         ("missing/pid", "No such file or directory"),
         ("file/pid", "Not a directory"),
-        ("folder/..", "directory"),
+        ("directory/..", "directory"),
         (&"long".repeat(100), "File name too long"),
     ] {
         assert_refused(&launch(&family, &at(name)).run(), &at(name), why);
-        assert_eq!(listing(&folder), before, "{name}");
+        assert_eq!(listing(&directory), before, "{name}");
         assert_eq!(family.members(), [0; 0], "{name}");
     }
     assert_eq!(fs::read_to_string(at("file")).expect("the file"), "precious");
@@ -321,11 +321,11 @@ fn not_a_device() {
     assert_eq!(mode(), before);
 }
 
-/// The fixture for a user who may not be allowed to look into the folder where it was built.
+/// The fixture for a user who may not be allowed to look into the directory where it was built.
 fn for_everyone(family: &Family) -> PathBuf {
     let program = family.path("ready");
     fs::copy(READY, &program).expect("a copy of the fixture");
-    fs::set_permissions(family.folder(), Permissions::from_mode(0o755)).expect("a folder for everyone");
+    fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("a directory for everyone");
     program
 }
 
@@ -337,43 +337,43 @@ fn as_nobody<'a>(family: &'a Family, pid_file: &Path) -> Launch<'a> {
 
 #[test]
 #[ignore = "needs root"]
-fn a_folder_of_somebody_else() {
+fn a_directory_of_somebody_else() {
     let family = Family::new();
-    let folder = family.path("run");
-    fs::create_dir(&folder).expect("a folder");
-    fs::write(folder.join("stale"), "4711\n").expect("a stale file");
-    let before = listing(&folder);
+    let directory = family.path("run");
+    fs::create_dir(&directory).expect("a directory");
+    fs::write(directory.join("stale"), "4711\n").expect("a stale file");
+    let before = listing(&directory);
     for name in ["pid", "stale"] {
-        let pid_file = folder.join(name);
+        let pid_file = directory.join(name);
         assert_refused(&as_nobody(&family, &pid_file).run(), &pid_file, "Permission denied");
-        assert_eq!(listing(&folder), before);
+        assert_eq!(listing(&directory), before);
     }
 }
 
-/// Everybody may write to it, and the folder is everybody's; it still is root's.
+/// Everybody may write to it, and the directory is everybody's; it still is root's.
 #[test]
 #[ignore = "needs root"]
 fn a_file_of_somebody_else() {
     let family = Family::new();
-    let folder = family.path("run");
-    fs::create_dir(&folder).expect("a folder");
-    fs::set_permissions(&folder, Permissions::from_mode(0o777)).expect("its mode");
-    let pid_file = folder.join("pid");
+    let directory = family.path("run");
+    fs::create_dir(&directory).expect("a directory");
+    fs::set_permissions(&directory, Permissions::from_mode(0o777)).expect("its mode");
+    let pid_file = directory.join("pid");
     fs::write(&pid_file, "4711\n").expect("a file");
     fs::set_permissions(&pid_file, Permissions::from_mode(0o666)).expect("its mode");
-    let before = listing(&folder);
+    let before = listing(&directory);
     assert_refused(&as_nobody(&family, &pid_file).run(), &pid_file, "not permitted");
-    assert_eq!(listing(&folder), before);
+    assert_eq!(listing(&directory), before);
     assert_eq!(fs::read_to_string(&pid_file).expect("the file"), "4711\n");
 }
 
 /// Runs the fixture in a file system of its own, and lists afterwards what is in it.
 fn on_tmpfs(family: &Family, options: &str, prepare: &str) -> (PathBuf, End) {
-    let folder = family.path("mount");
-    fs::create_dir(&folder).expect("a folder");
+    let directory = family.path("mount");
+    fs::create_dir(&directory).expect("a directory");
     let script = format!("mount -t tmpfs -o {options} none $0; {prepare}; $1 >&2; code=$?; ls -A $0; exit $code");
-    let pid_file = folder.join("pid");
-    let unshare = family.launch("unshare").args(["--mount", "sh", "-c", &script]).arg(&folder).arg(READY);
+    let pid_file = directory.join("pid");
+    let unshare = family.launch("unshare").args(["--mount", "sh", "-c", &script]).arg(&directory).arg(READY);
     (pid_file.clone(), unshare.env("DAEMON_PID_FILE", pid_file).run())
 }
 
@@ -430,7 +430,7 @@ const ENDS: [(By, i32); 10] = [
 #[test]
 fn removed_at_the_end() {
     for (end, _) in ENDS {
-        for (program, notify) in [(READY, &["notify"][..]), (PLAIN, &[])] {
+        for (program, notify) in [(READY, &["notify"][..]), (WITHOUT_READY, &[])] {
             let family = Family::new();
             let pid_file = family.path("pid");
             let launch = family.launch(program).env("DAEMON_PID_FILE", &pid_file).args(notify);
@@ -645,12 +645,12 @@ fn graceful_shutdown() {
 #[test]
 #[ignore = "needs root"]
 fn belongs_to_the_user() {
-    for (folder_is_theirs, left) in [(true, None), (false, Some(""))] {
+    for (directory_is_theirs, left) in [(true, None), (false, Some(""))] {
         let family = Family::new();
         let pid_file = family.path("pid");
-        fs::set_permissions(family.folder(), Permissions::from_mode(0o755)).expect("a folder for everyone");
-        if folder_is_theirs {
-            std::os::unix::fs::chown(family.folder(), Some(65534), None).expect("chown");
+        fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("a directory for everyone");
+        if directory_is_theirs {
+            std::os::unix::fs::chown(family.directory(), Some(65534), None).expect("chown");
         }
         // The second start finds what the first one has left.
         for _ in 0..2 {
@@ -675,7 +675,7 @@ fn in_a_new_root() {
     for (path, left) in [("root/run/pid", None), ("pid", Some(""))] {
         let family = Family::new();
         let pid_file = family.path(path);
-        fs::create_dir_all(family.path("root/run")).expect("a folder");
+        fs::create_dir_all(family.path("root/run")).expect("a directory");
         // The second start finds what the first one has left.
         for _ in 0..2 {
             let launch = launch(&family, &pid_file).env("DAEMON_CHROOT", family.path("root"));
@@ -700,9 +700,10 @@ fn a_relative_path_that_has_no_absolute_one() {
             std::env::set_current_dir(&name)
         })
     };
-    let launch = family.launch(PLAIN).cwd(family.folder()).under(Box::new(deep)).env("DAEMON_PID_FILE", "pid-file");
+    let launch =
+        family.launch(WITHOUT_READY).cwd(family.directory()).under(Box::new(deep)).env("DAEMON_PID_FILE", "pid-file");
     launch.run().assert_code(73).assert_one_line().assert_says(&["lock pid file pid-file: File name too long"]);
-    let found = family.launch("find").arg(family.folder()).args(["-name", "pid-file"]).run();
+    let found = family.launch("find").arg(family.directory()).args(["-name", "pid-file"]).run();
     assert_eq!(found.assert_code(0).stdout, "");
     family.assert_gone();
 }

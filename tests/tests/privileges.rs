@@ -8,14 +8,15 @@ use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
 use tests::accounts::{
-    ALICE, FAN_GROUPS, NONE, Who, crowded_family, family, launch, launch_as_ordinary, own_mounts, with, within_reach,
+    ALICE, AS_ALICE, FAN_GROUPS, NONE, Who, crowded_family, family, launch, launch_as_ordinary, own_mounts, with,
+    within_reach,
 };
 use tests::{Expected, Family, Proc, hostile, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
-const PLAIN: &str = env!("CARGO_BIN_EXE_plain");
-const PREPARED: &str = env!("CARGO_BIN_EXE_prepared");
-const STILL: &str = env!("CARGO_BIN_EXE_still");
+const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
+const OPENS_IN_SETUP: &str = env!("CARGO_BIN_EXE_opens_in_setup");
+const PAUSING: &str = env!("CARGO_BIN_EXE_pausing");
 
 /// Starts that leave groups, ids, capabilities and flags which a naive change of the user does not clear.
 const HOSTILE: &[&[&str]] = &[
@@ -42,7 +43,7 @@ const ALL: &str = "+setuid,+setgid,+setpcap,+chown,+fowner,+dac_override,+dac_re
 fn becomes(options: &[(&str, &str)], who: &Who) {
     for (index, before) in HOSTILE.iter().enumerate() {
         let family = family();
-        let program = [READY, PLAIN, PREPARED][index % 3];
+        let program = [READY, WITHOUT_READY, OPENS_IN_SETUP][index % 3];
         let end = with(launch(&family, before, program), options).run();
         assert_eq!(end.status.code(), Some(0), "{options:?} after {before:?}: {end:#?}");
         let daemon = family.daemon();
@@ -135,17 +136,11 @@ fn unchanged() {
 fn programs_started_later() {
     for before in HOSTILE {
         let family = family();
-        let (still, condition) = within_reach(&family, STILL);
+        let (pausing, condition) = within_reach(&family, PAUSING);
         let launch = with(launch(&family, before, READY).under(condition), &[("user", "alice")]);
-        launch.args(["notify", &format!("exec={}", still.display())]).run().assert_code(0);
-        Who::alice().assert(&named(&family, "still"));
+        launch.args(["notify", &format!("exec={}", pausing.display())]).run().assert_code(0);
+        Who::alice().assert(&family.named("pausing"));
     }
-}
-
-fn named(family: &Family, name: &str) -> Proc {
-    until(&format!("a process {name}"), || {
-        family.members().into_iter().filter_map(Proc::of).find(|proc| proc.name == name)
-    })
 }
 
 // ---- Who does not exist
@@ -215,7 +210,7 @@ fn files_belong_to_the_user() {
             let family = family();
             let [pid_file, out, err] = ["pid", "out", "err"].map(|name| family.path(name));
             // One that is there belongs to whom it belongs to.
-            fs::write(&err, "").expect("a file in the folder");
+            fs::write(&err, "").expect("a file in the directory");
             fs::set_permissions(&err, fs::Permissions::from_mode(0o604)).expect("its owner may");
             let launch = with(launch(&family, &[], READY).under(hostile::umask(umask)), options);
             let launch = launch.env("DAEMON_PID_FILE", &pid_file).env("DAEMON_STDOUT", &out).env("DAEMON_STDERR", &err);
@@ -250,14 +245,14 @@ fn variables_name_the_user() {
         (&[], roots),
     ] {
         let family = family();
-        let (still, condition) = within_reach(&family, STILL);
+        let (pausing, condition) = within_reach(&family, PAUSING);
         let launch = with(launch(&family, &[], READY).under(condition), options);
         let launch = roots.iter().flatten().fold(launch, |launch, variable| {
             let (name, value) = variable.split_once('=').expect("a variable");
             launch.env(name, value)
         });
-        launch.args(["notify", &format!("exec={}", still.display())]).run().assert_code(0);
-        let environ = Proc::environ(named(&family, "still").pid);
+        launch.args(["notify", &format!("exec={}", pausing.display())]).run().assert_code(0);
+        let environ = Proc::environ(family.named("pausing").pid);
         let variable = |name: &str| {
             let begins = format!("{name}=");
             let found = environ.iter().find(|variable| variable.starts_with(begins.as_bytes()));
@@ -273,21 +268,68 @@ fn variables_name_the_user() {
 fn setup_opens_what_the_user_may_not() {
     let family = family();
     let secret = family.path("secret");
-    fs::write(&secret, "top secret").expect("a file in the folder");
+    fs::write(&secret, "top secret").expect("a file in the directory");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).expect("its owner may");
     let setup = format!("read={}", secret.display());
-    let end = with(launch_as_ordinary(&family, PREPARED), &[("setup", &setup)]).run();
+    let end = with(launch_as_ordinary(&family, OPENS_IN_SETUP), &[("setup", &setup)]).run();
     end.assert_code(1).assert_says(&["Permission denied"]);
 
     // An address of this test alone. That alice may not bind it is so where no container says otherwise.
     let [.., high, low] = std::process::id().to_be_bytes();
     let address = SocketAddr::from(([127, 81, high, low], 81));
     let setup = format!("{setup} listen={address}");
-    let launch = with(launch(&family, &[], PREPARED), &[("user", "alice"), ("setup", &setup)]);
+    let launch = with(launch(&family, &[], OPENS_IN_SETUP), &[("user", "alice"), ("setup", &setup)]);
     launch.run().assert_code(0).assert_stderr("");
     let daemon = family.only();
     Who::alice().assert(&daemon);
     let mut answer = String::new();
     TcpStream::connect(address).expect("a server").read_to_string(&mut answer).expect("an answer");
     assert_eq!(answer, "4001 top secret");
+}
+
+// ---- What root leaves to the user
+
+/// The session keyring of root's login, keyrings(7): who possesses it may use the keys, whoever he is.
+#[test]
+#[ignore = "needs root, and keyctl of keyutils"]
+fn keys_of_roots_session() {
+    const LOOK: &str =
+        "#!/bin/sh\nkeyctl search @s user daemon-test-key; keyctl show @s; touch \"$DAEMON_TEST_FAMILY/end\"\n";
+    for (who, finds) in [(&[][..], true), (&[("user", "alice")], false)] {
+        let family = family();
+        let script = family.path("look");
+        // Not written by this process, whose children could still have it open when it is executed.
+        let write = "printf %s \"$0\" > \"$1\" && chmod 755 \"$1\"";
+        family.shell(write, [LOOK.as_ref(), script.as_os_str()]).run().assert_code(0);
+        let out = family.path("out");
+        let in_session = "keyctl add user daemon-test-key secret @s >/dev/null && exec \"$0\" \"$@\"";
+        let launch = launch(&family, &["keyctl", "session", "-", "sh", "-c", in_session], READY);
+        let launch = with(launch, who).env("DAEMON_STDOUT", &out);
+        launch.args(["notify", &format!("exec={}", script.display())]).run().assert_code(0);
+        until("the script's end", || family.path("end").exists().then_some(()));
+        let found = fs::read_to_string(&out).expect("a log");
+        assert_eq!(found.contains("daemon-test-key"), finds, "{found}");
+        assert!(found.contains("Keyring"), "{found}");
+    }
+}
+
+/// The daemon holds what root has had in memory: other processes of that user must not look at it. Seen by `environ`,
+/// which is in there too: `mem` may be closed to all, ptrace(2), "ptrace_scope".
+#[test]
+#[ignore = "needs root"]
+fn memory_of_the_daemon() {
+    let family = family();
+    with(launch(&family, &[], READY), &[("user", "alice")]).run().assert_code(0);
+    let daemon = family.daemon();
+    Who::alice().assert(&daemon);
+    let read = |pid| {
+        let environ = format!("/proc/{pid}/environ");
+        family.launch("setpriv").args(AS_ALICE).args(["cat", &environ]).run()
+    };
+    read(daemon.pid).assert_code(1).assert_says(&["Permission denied"]);
+    // The control: alice's own.
+    let (pausing, condition) = within_reach(&family, PAUSING);
+    let own = family.launch("setpriv").args(AS_ALICE).arg(pausing).under(condition).start();
+    let own = until("a process of alice's", || Proc::of(own.pid()).filter(|proc| proc.name == "pausing"));
+    read(own.pid).assert_code(0);
 }

@@ -7,8 +7,8 @@ use tests::{Expected, Family, Launch, until};
 const SETUP: &str = env!("CARGO_BIN_EXE_setup");
 
 fn launch<'a>(family: &'a Family, config: &str) -> Launch<'a> {
-    fs::write(family.path("config"), "from the config\n").expect("a file in the folder");
-    family.launch(SETUP).args([config, "data"]).cwd(family.folder())
+    fs::write(family.path("config"), "from the config\n").expect("a file in the directory");
+    family.launch(SETUP).args([config, "data"]).cwd(family.directory())
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn options_use_its_value() {
 fn it_reads_a_process_substitution() {
     let family = Family::new();
     let command = "cd \"$1\" && exec \"$0\" <(echo substituted) data";
-    let words = [SETUP.as_ref(), family.folder().as_os_str()];
+    let words = [SETUP.as_ref(), family.directory().as_os_str()];
     family.launch("bash").arg("-c").arg(command).args(words).run().assert_code(0);
     let daemon = family.daemon();
     assert_eq!(fs::read_to_string(family.path("data")).expect("the data"), "substituted\n");
@@ -64,7 +64,7 @@ fn a_thread_that_still_runs_is_refused() {
     family.assert_gone();
 }
 
-/// The data is written by the daemon, which has left the folder that the path was relative to.
+/// The data is written by the daemon, which has left the directory that the path was relative to.
 #[test]
 fn paths_are_relative_to_where_it_was_started() {
     let family = Family::new();

@@ -84,7 +84,7 @@ fn foreground_leaves_the_process_as_it_is() {
     let server = family
         .launch(SERVER)
         .arg("--foreground")
-        .cwd(family.folder())
+        .cwd(family.directory())
         .under(hostile::open(100, inherited.clone()))
         .under(hostile::ignored(&[Signal::SIGUSR1]))
         .under(hostile::umask(0o077))
@@ -165,10 +165,10 @@ fn nobody_to_notify() {
 fn notifies_after_the_user_was_changed() {
     use std::os::unix::fs::PermissionsExt;
     let family = Family::new();
-    let folder = family.path("private");
-    fs::create_dir(&folder).expect("a folder");
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).expect("its mode");
-    let path = folder.join("notify");
+    let directory = family.path("private");
+    fs::create_dir(&directory).expect("a directory");
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).expect("its mode");
+    let path = directory.join("notify");
     let socket = UnixDatagram::bind(&path).expect("a socket");
     let server = family.launch(SERVER).args(["--user", "nobody"]).env("NOTIFY_SOCKET", &path).start();
     let message = receive(&socket);
@@ -184,7 +184,7 @@ fn notifies_of_a_failed_start() {
     let family = Family::new();
     let path = family.path("notify");
     let socket = UnixDatagram::bind(&path).expect("a socket");
-    let missing = family.path("no-such-folder/pid").display().to_string();
+    let missing = family.path("no-such-directory/pid").display().to_string();
     let unsaid = "the start has failed";
     let failing: &[(&[&str], i32, i32, &str)] = &[
         (&["--no-such-option"], 1, 0, unsaid),
@@ -252,7 +252,7 @@ fn runsv() {
     let output = family.path("output");
     let output_arg = output.to_str().expect("UTF-8");
     script(&family.path("run"), &format!("#!/bin/sh\nexec {SERVER} --foreground >>{output_arg}\n"));
-    let supervisor = family.launch("runsv").arg(family.folder()).start();
+    let supervisor = family.launch("runsv").arg(family.directory()).start();
     let address_now = || address(&read(&output)?);
     let first = ask(&until("it listens", address_now));
     let supervised = Proc::of(first).expect("it runs");
@@ -264,7 +264,7 @@ fn runsv() {
     kill(Pid::from_raw(first), Signal::SIGTERM).expect("it can be signalled");
     assert_ne!(ask(&until("its successor listens", address_now)), first);
 
-    family.launch("sv").args(["-w", "10", "exit"]).arg(family.folder()).run().assert_code(0);
+    family.launch("sv").args(["-w", "10", "exit"]).arg(family.directory()).run().assert_code(0);
     supervisor.end().assert_code(0);
     family.assert_gone();
 }
@@ -274,7 +274,7 @@ fn runsv() {
 fn s6_supervise() {
     let family = Family::new();
     let service = family.path("service");
-    fs::create_dir(&service).expect("a folder");
+    fs::create_dir(&service).expect("a directory");
     let output = family.path("output");
     let output_arg = output.to_str().expect("UTF-8");
     script(&service.join("run"), &format!("#!/bin/sh\nexec {SERVER} --foreground >>{output_arg}\n"));

@@ -36,7 +36,7 @@ impl Unit {
     }
 
     /// A unit of a type that knows no readiness.
-    fn plain(kind: &str, name: &'static str, port: u16) -> Unit {
+    fn without_readiness(kind: &str, name: &'static str, port: u16) -> Unit {
         let start = "ExecStart=/usr/local/bin/echo-server --listen 127.0.0.1:7007";
         let service = format!("[Service]\nType={kind}\n{start}\nExecReload=/bin/kill -HUP $MAINPID\n");
         Unit::new(name, port, &service)
@@ -183,13 +183,13 @@ fn type_forking() {
 #[test]
 #[ignore = "needs root and systemd"]
 fn type_exec() {
-    lives_well(&Unit::plain("exec", "exec", 7003));
+    lives_well(&Unit::without_readiness("exec", "exec", 7003));
 }
 
 #[test]
 #[ignore = "needs root and systemd"]
 fn type_simple() {
-    lives_well(&Unit::plain("simple", "simple", 7004));
+    lives_well(&Unit::without_readiness("simple", "simple", 7004));
 }
 
 #[test]
@@ -239,8 +239,8 @@ fn failing_step() {
     for unit in [
         Unit::notify("notify-step", 7011),
         Unit::forking("forking-step", 7012).once(),
-        Unit::plain("exec", "exec-step", 7013),
-        Unit::plain("simple", "simple-step", 7014),
+        Unit::without_readiness("exec", "exec-step", 7013),
+        Unit::without_readiness("simple", "simple-step", 7014),
     ] {
         let entry = fails_well(&unit.with("--user no-such-user"), "67", "no-such-user");
         assert_eq!(entry.priority, 3, "{entry:?}");
@@ -257,8 +257,8 @@ fn failing_body() {
         for unit in [
             Unit::notify("notify-body", 7021),
             Unit::forking("forking-body", 7022),
-            Unit::plain("exec", "exec-body", 7023),
-            Unit::plain("simple", "simple-body", 7024),
+            Unit::without_readiness("exec", "exec-body", 7023),
+            Unit::without_readiness("simple", "simple-body", 7024),
         ] {
             fails_well(&unit.once().with(&format!("--fail {fail}")), code, line);
         }

@@ -1,12 +1,14 @@
-//! Who waits for threads, and what becomes of their panics.
+//! Who waits for threads, what becomes of their panics, and that a start is refused where there are threads already.
 
 use tests::{End, Family};
 
-const WAITED: &str = env!("CARGO_BIN_EXE_waited");
+const READY: &str = env!("CARGO_BIN_EXE_ready");
+const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
+const WAITS_FOR_THREADS: &str = env!("CARGO_BIN_EXE_waits_for_threads");
 
 /// Runs it in the foreground, where its exit code is seen.
 fn end(family: &Family, how: &str) -> End {
-    family.launch(WAITED).env("DAEMON_FOREGROUND", "1").arg(how).run()
+    family.launch(WAITS_FOR_THREADS).env("DAEMON_FOREGROUND", "1").arg(how).run()
 }
 
 #[test]
@@ -50,7 +52,7 @@ fn a_panic_that_was_joined_is_known() {
 #[test]
 fn the_wait_can_be_limited() {
     let family = Family::new();
-    let line = "waited: after 50ms these threads still run: worker\n";
+    let line = "waits_for_threads: after 50ms these threads still run: worker\n";
     end(&family, "limited").assert_code(0).assert_stderr(line);
 }
 
@@ -58,6 +60,16 @@ fn the_wait_can_be_limited() {
 #[test]
 fn a_failed_start_does_not_wait() {
     let family = Family::new();
-    family.launch(WAITED).arg("fails").run().assert_code(1).assert_stderr("Error: \"main fails\"\n");
+    family.launch(WAITS_FOR_THREADS).arg("fails").run().assert_code(1).assert_stderr("Error: \"main fails\"\n");
     family.assert_gone();
+}
+
+#[test]
+fn threads_are_refused() {
+    for program in [WITHOUT_READY, READY] {
+        let family = Family::new();
+        let end = family.launch(program).env("DAEMON_THREAD", "").run();
+        end.assert_code(70).assert_one_line().assert_says(&["thread"]);
+        family.assert_gone();
+    }
 }

@@ -7,7 +7,7 @@ use std::{env, process};
 
 use daemon_runtime::{Daemon, Error, thread};
 
-/// `compat` works at the terminal, `compat -d FOLDER`, an absolute path, as a daemon.
+/// `compat` works at the terminal, `compat -d DIRECTORY`, an absolute path, as a daemon.
 fn main() {
     // First of all: what is open now counts as inherited, and will be closed.
     let daemon = Daemon::new();
@@ -15,12 +15,12 @@ fn main() {
     let words: Vec<String> = env::args().skip(1).collect();
     match &words[..] {
         [] => {}
-        [option, folder] if option == "-d" => detach(daemon, folder.as_ref()).unwrap_or_else(|error| {
+        [option, directory] if option == "-d" => detach(daemon, directory.as_ref()).unwrap_or_else(|error| {
             eprintln!("compat: {error}");
             process::exit(error.exit_code().into())
         }),
         _ => {
-            eprintln!("usage: compat [-d ABSOLUTE_FOLDER]");
+            eprintln!("usage: compat [-d ABSOLUTE_DIRECTORY]");
             process::exit(64)
         }
     }
@@ -40,13 +40,13 @@ fn main() {
 /// | `stdout(file)`, `stderr(file)` | paths, which are appended to |
 /// | `privileged_action(closure)` | the code before `start` |
 /// | the launcher exits with 0 when it has forked | when the program says that it is ready, `notify()` |
-fn detach(daemon: Daemon, folder: &Path) -> Result<(), Error> {
+fn detach(daemon: Daemon, directory: &Path) -> Result<(), Error> {
     let ready = daemon
-        .pid_file(folder.join("compat.pid"))
-        .chdir(folder)
+        .pid_file(directory.join("compat.pid"))
+        .chdir(directory)
         .umask(0o027)
-        .stdout(folder.join("compat.log"))
-        .stderr(folder.join("compat.log"))
+        .stdout(directory.join("compat.log"))
+        .stderr(directory.join("compat.log"))
         .start()?;
     // What may fail before the program can work belongs here, where it is still seen at the terminal.
     ready.notify();

@@ -10,11 +10,11 @@ const COMPAT: &str = env!("CARGO_BIN_EXE_compat");
 #[test]
 fn detaches_when_asked() {
     let family = Family::new();
-    let start = || family.launch(COMPAT).arg("-d").arg(family.folder()).run();
+    let start = || family.launch(COMPAT).arg("-d").arg(family.directory()).run();
     start().assert_code(0).assert_stderr("");
     let daemon = family.only();
     assert!(Proc::is_reaper(daemon.ppid) && daemon.sid != daemon.pid && daemon.tty == 0, "{daemon:#?}");
-    assert_eq!((daemon.umask, &*daemon.cwd), (0o027, family.folder()));
+    assert_eq!((daemon.umask, &*daemon.cwd), (0o027, family.directory()));
     let pid = format!("{}\n", daemon.pid);
     assert_eq!(fs::read_to_string(family.path("compat.pid")).expect("a pid file"), pid);
     let log = family.path("compat.log");
@@ -42,8 +42,8 @@ fn stays_otherwise() {
 fn fails_at_the_terminal() {
     let family = Family::new();
     family.launch(COMPAT).arg("-d").run().assert_code(64).assert_one_line().assert_says(&["usage"]);
-    let nowhere = family.launch(COMPAT).args(["-d", "/no/such/folder"]).run();
-    nowhere.assert_one_line().assert_says(&["compat: cannot", "/no/such/folder", "No such file"]);
+    let nowhere = family.launch(COMPAT).args(["-d", "/no/such/directory"]).run();
+    nowhere.assert_one_line().assert_says(&["compat: cannot", "/no/such/directory", "No such file"]);
     assert_ne!(nowhere.status.code(), Some(0));
     family.assert_gone();
 }

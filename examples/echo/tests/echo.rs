@@ -11,16 +11,16 @@ use tests::{DEADLINE, End, Family, Launch, Proc, until};
 
 const ECHO: &str = env!("CARGO_BIN_EXE_echo-server");
 
-/// A command, all in the family's folder and on a free port.
+/// A command, all in the family's directory and on a free port.
 fn echo<'a>(family: &'a Family, command: &str) -> Launch<'a> {
     let words = ["--listen", "127.0.0.1:0", "--pid-file", "pid", "--log", "log", "--greeting", "greeting"];
-    family.launch(ECHO).cwd(family.folder()).arg(command).args(words)
+    family.launch(ECHO).cwd(family.directory()).arg(command).args(words)
 }
 
 /// A family with a greeting, and with a server that has it.
 fn started() -> (Family, Server) {
     let family = Family::new();
-    fs::write(family.path("greeting"), "hello\n").expect("a file in the folder");
+    fs::write(family.path("greeting"), "hello\n").expect("a file in the directory");
     let server = Server::of(&family, &echo(&family, "start").run());
     (family, server)
 }
@@ -133,7 +133,7 @@ fn reloads() {
     let mut old = server.client();
     assert_eq!(old.line(), "hello\n");
 
-    fs::write(family.path("greeting"), "welcome\n").expect("a file in the folder");
+    fs::write(family.path("greeting"), "welcome\n").expect("a file in the directory");
     fs::rename(family.path("log"), family.path("log.1")).expect("a log");
     echo(&family, "reload").run().assert_code(0).assert_stderr("");
     until("a new log", || fs::read_to_string(family.path("log")).is_ok_and(|log| log == "reloaded\n").then_some(()));
@@ -184,7 +184,7 @@ fn restarts() {
     let mut client = old.client();
     assert_eq!(client.line(), "hello\n");
     let words = ["restart", "--pid-file", "pid", "--listen", &old.address];
-    let restart = family.launch(ECHO).cwd(family.folder()).args(words).start();
+    let restart = family.launch(ECHO).cwd(family.directory()).args(words).start();
     until("the end of listening", || TcpStream::connect(&old.address).is_err().then_some(()));
     client.assert_ends();
     let end = restart.end();
@@ -198,7 +198,7 @@ fn restarts() {
 #[test]
 fn nothing_to_control() {
     let family = Family::new();
-    fs::write(family.path("greeting"), "").expect("a file in the folder");
+    fs::write(family.path("greeting"), "").expect("a file in the directory");
     echo(&family, "stop").run().assert_code(0).assert_stderr("");
     echo(&family, "status").run().assert_code(3).assert_stderr("");
     echo(&family, "reload").run().assert_code(7).assert_one_line().assert_says(&["no such file"]);

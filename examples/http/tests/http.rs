@@ -10,7 +10,7 @@ const HTTP: &str = env!("CARGO_BIN_EXE_http-server");
 
 /// The daemon, and where it listens.
 fn started(family: &Family) -> (Proc, SocketAddr) {
-    let end = family.launch(HTTP).cwd(family.folder()).args(["127.0.0.1:0", "log"]).run();
+    let end = family.launch(HTTP).cwd(family.directory()).args(["127.0.0.1:0", "log"]).run();
     end.assert_code(0).assert_stderr("");
     let daemon = family.only();
     let address = end.stdout.strip_prefix("see http://").and_then(|said| said.split_once("/; stop it with: kill "));

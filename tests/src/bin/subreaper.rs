@@ -1,4 +1,5 @@
-//! Adopts orphans, runs the program that its arguments name, and stays until the mark `end` is in the family's folder.
+//! Adopts orphans, runs the program that its arguments name, and stays until the mark `end` is in the directory of the
+//! family.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +12,7 @@ fn main() {
     let mut words = std::env::args_os().skip(1);
     let mut command = Command::new(words.next().expect("a program"));
     let status = command.args(words).status().expect("the program can be run");
-    let folder = std::env::var_os(TAG).expect("a family");
-    until("the mark", || Path::new(&folder).join("end").exists().then_some(()));
+    let directory = std::env::var_os(TAG).expect("a family");
+    until("the mark", || Path::new(&directory).join("end").exists().then_some(()));
     std::process::exit(status.code().unwrap_or(1));
 }

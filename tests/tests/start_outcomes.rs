@@ -5,7 +5,7 @@ use std::time::Duration;
 use tests::{End, Family};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
-const PLAIN: &str = env!("CARGO_BIN_EXE_plain");
+const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
 
 /// An ending of the body: its words, the exit code, and what stderr says, if this comes before `notify`.
 struct Ending {
@@ -44,7 +44,7 @@ fn before_ready() {
 #[test]
 fn after_ready() {
     for ending in ENDINGS {
-        for (program, first) in [(READY, &["notify"][..]), (PLAIN, &[])] {
+        for (program, first) in [(READY, &["notify"][..]), (WITHOUT_READY, &[])] {
             let family = Family::new();
             let err = family.path("err");
             let end = family.launch(program).args(first).args(ending.words).env("DAEMON_STDERR", &err).run();
@@ -70,19 +70,6 @@ fn ended_well_and_never_ready() {
         end.assert_one_line().assert_says(&["ready"]);
         family.assert_gone();
     }
-}
-
-/// What is printed before ready is seen at the terminal, what is printed after it is not.
-#[test]
-fn streams_switch_when_ready() {
-    let family = Family::new();
-    let log = family.path("log");
-    let words = ["print=early", "eprint=alas", "notify", "print=late", "eprint=later", "touch=body", "pause"];
-    let end = family.launch(READY).args(words).env("DAEMON_STDOUT", &log).env("DAEMON_STDERR", &log).run();
-    end.assert_code(0).assert_stderr("alas\n");
-    assert_eq!(end.stdout, "early\n");
-    family.daemon();
-    assert_eq!(std::fs::read_to_string(&log).expect("the log file"), "late\nlater\n");
 }
 
 /// In the foreground there is no launcher: the ending is the program's own, and `notify` changes no stream.
@@ -133,7 +120,7 @@ fn children_that_hold_everything() {
     let holds = |program, words: &[&str], code| {
         let family = Family::new();
         // Files, not pipes: the children may hold these.
-        let file = |name| std::fs::File::create(family.path(name)).expect("a file in the folder");
+        let file = |name| std::fs::File::create(family.path(name)).expect("a file in the directory");
         let end = family.launch(program).args(words).stdout(file("out")).stderr(file("err")).run();
         end.assert_code(code);
         assert!(end.took < Duration::from_secs(2), "{end:#?}");
@@ -141,5 +128,5 @@ fn children_that_hold_everything() {
     holds(READY, &["fork", "fork", "notify", "pause"], 0);
     holds(READY, &["fork", "exit=3"], 3);
     holds(READY, &["fork", "error=no luck"], 1);
-    holds(PLAIN, &["fork", "pause"], 0);
+    holds(WITHOUT_READY, &["fork", "pause"], 0);
 }
