@@ -16,6 +16,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{env, fs, io, process, thread};
 
@@ -38,9 +39,46 @@ pub const MAIN: i32 = i32::MAX - 2;
 /// Read in the launcher: the daemon's environment may be another one.
 static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
 
-/// To be called before anything else in main. It tells a tracer so. `DAEMON_THREAD` asks for a thread before the start,
-/// `DAEMON_PRINT` for text that stays in stdout's buffer.
+/// Puts the attribute with every option above a main; each takes its value from the environment. `setup = expression;`
+/// may come before it, and has to call [`begin`].
+#[macro_export]
+macro_rules! with_every_option {
+    ($(setup = $setup:expr;)? fn main $($main:tt)*) => {
+        #[daemon_runtime::daemon(
+            $(setup = $setup,)?
+            umask = {
+                $crate::fixture::begin();
+                $crate::fixture::number("umask")
+            },
+            chdir = $crate::fixture::text("chdir"),
+            ignore_sigchld = $crate::fixture::flag("ignore_sigchld"),
+            pid_file = $crate::fixture::text("pid_file"),
+            stdin = $crate::fixture::text("stdin"),
+            stdout = $crate::fixture::text("stdout"),
+            stderr = $crate::fixture::text("stderr"),
+            reopen_on_sighup = $crate::fixture::flag("reopen_on_sighup"),
+            user = $crate::fixture::text("user"),
+            group = $crate::fixture::text("group"),
+            chroot = $crate::fixture::text("chroot"),
+            no_new_privileges = $crate::fixture::flag("no_new_privileges"),
+            no_core_dumps = $crate::fixture::flag("no_core_dumps"),
+            keep_fds = $crate::fixture::keep_fds(),
+            keep_env = $crate::fixture::list("keep_env"),
+            foreground = $crate::fixture::flag("foreground").then_some(true),
+            start_timeout = $crate::fixture::time("start_timeout"),
+            trace = $crate::fixture::flag("trace"),
+        )]
+        fn main $($main)*
+    };
+}
+
+/// To be called before anything else in main; a second call does nothing. It tells a tracer so. `DAEMON_THREAD` asks for
+/// a thread before the start, `DAEMON_PRINT` for text that stays in stdout's buffer.
 pub fn begin() {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    if BEGUN.swap(true, Ordering::Relaxed) {
+        return;
+    }
     let _ = getsid(Some(Pid::from_raw(MAIN)));
     if let Some(directory) = env::var_os(TAG) {
         DIRECTORY.get_or_init(|| directory.into());

@@ -91,6 +91,19 @@ fn daemon_has_a_method_for_each() {
     assert_eq!(methods, names);
 }
 
+/// The fixtures of the tests take each option from the environment.
+#[test]
+fn fixture_has_an_expression_for_each() {
+    let source = source("tests/src/fixture.rs");
+    let (_, attribute) = source.split_once("#[daemon_runtime::daemon(\n").expect("the attribute");
+    let (attribute, _) = attribute.split_once(")]").expect("its end");
+    let lines = attribute.lines().filter_map(|line| line.strip_prefix("            ")?.split_once(" = "));
+    let given: BTreeSet<String> = lines.map(|(name, _)| name.trim_start_matches("$(").to_owned()).collect();
+    let mut names: BTreeSet<String> = table().into_keys().collect();
+    assert!(names.remove("crate"), "the macro's table has no row for crate");
+    assert_eq!(given, names);
+}
+
 /// CONTRIBUTING says how to add an option in four steps: these are the files that know one.
 #[test]
 fn four_steps_are_all() {

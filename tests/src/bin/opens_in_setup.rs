@@ -9,11 +9,11 @@ use std::io::{self, Read, Seek, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 
-use daemon_runtime::{Ready, daemon};
+use daemon_runtime::Ready;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{close, geteuid};
-use tests::fixture::{self, begin, body, flag, keep_fds, list, number, text, time};
+use tests::fixture::{self, begin, body, text};
 
 #[derive(Default)]
 struct Prepared {
@@ -50,34 +50,16 @@ impl Prepared {
     }
 }
 
-#[daemon(
-    setup = prepare()?,
-    umask = number("umask"),
-    chdir = text("chdir"),
-    ignore_sigchld = flag("ignore_sigchld"),
-    pid_file = text("pid_file"),
-    stdin = text("stdin"),
-    stdout = text("stdout"),
-    stderr = text("stderr"),
-    reopen_on_sighup = flag("reopen_on_sighup"),
-    user = text("user"),
-    group = text("group"),
-    chroot = text("chroot"),
-    no_new_privileges = flag("no_new_privileges"),
-    no_core_dumps = flag("no_core_dumps"),
-    keep_fds = keep_fds(),
-    keep_env = list("keep_env"),
-    foreground = flag("foreground").then_some(true),
-    start_timeout = time("start_timeout"),
-    trace = flag("trace"),
-)]
-fn main(mut prepared: Prepared, ready: Ready) -> fixture::Result {
-    let Some(listener) = prepared.listener.take() else {
-        return body(Some(ready));
-    };
-    ready.notify();
-    for connection in listener.incoming() {
-        prepared.answer(connection?)?;
+tests::with_every_option! {
+    setup = prepare()?;
+    fn main(mut prepared: Prepared, ready: Ready) -> fixture::Result {
+        let Some(listener) = prepared.listener.take() else {
+            return body(Some(ready));
+        };
+        ready.notify();
+        for connection in listener.incoming() {
+            prepared.answer(connection?)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
