@@ -20,6 +20,19 @@ pub mod tracer;
 
 mod until;
 
+/// The programs that handle signals themselves, each with the moment at which it installs its handlers, `DAEMON_HOOK`.
+#[macro_export]
+macro_rules! graceful_programs {
+    () => {
+        [
+            (env!("CARGO_BIN_EXE_graceful"), "setup"),
+            (env!("CARGO_BIN_EXE_graceful"), "before"),
+            (env!("CARGO_BIN_EXE_graceful"), "after"),
+            (env!("CARGO_BIN_EXE_graceful_tokio"), "after"),
+        ]
+    };
+}
+
 pub use expected::Expected;
 pub use family::{Family, TAG};
 pub use launch::{End, Launch, Running};

@@ -138,7 +138,7 @@ fn mixed_with_those_of_setup() {
     let launch = launch.env("DAEMON_KEEP_FDS", "11");
     let show = |path: &Path| path.display().to_string();
     // The lowest free number each: 4, 6, 9.
-    let setup = format!("open={} close=6 c_open={} open={}", show(&a), show(&b), show(&c));
+    let setup = format!("open={}\nclose=6\nc_open={}\nopen={}", show(&a), show(&b), show(&c));
     has_open(launch.env("DAEMON_SETUP", setup), &[(4, a), (6, b), (9, c), (11, kept)]);
 }
 
@@ -148,7 +148,7 @@ fn the_same_file_again() {
     let family = Family::new();
     let same = file(&family, "same");
     let launch = family.launch(OPENS_IN_SETUP).under(only([], &[(3, &same), (5, &same)]));
-    let setup = format!("close=5 close=3 open={0} c_open=/dev/null", same.display());
+    let setup = format!("close=5\nclose=3\nopen={0}\nc_open=/dev/null", same.display());
     has_open(launch.env("DAEMON_SETUP", setup), &[(3, same), (4, "/dev/null".into())]);
 }
 
@@ -180,9 +180,9 @@ fn a_hundred_thousand() {
 fn a_hundred_thousand_and_setup() {
     let family = Family::new();
     let [low, a, b, kept] = ["low", "a", "b", "kept"].map(|name| file(&family, name));
-    let fill = format!("open={} ", low.display()).repeat(13);
-    let free = (6000..6012).map(|number| format!(" close={number}")).collect::<String>();
-    let setup = format!("{fill}close=5000 open={} close=5001 c_open={}{free}", a.display(), b.display());
+    let fill = format!("open={}\n", low.display()).repeat(13);
+    let free = (6000..6012).map(|number| format!("\nclose={number}")).collect::<String>();
+    let setup = format!("{fill}close=5000\nopen={}\nclose=5001\nc_open={}{free}", a.display(), b.display());
     let launch = family.launch(OPENS_IN_SETUP).under(very_many(7000, &kept)).env("DAEMON_KEEP_FDS", "7000");
     let mut expected: Vec<(i32, PathBuf)> = (3..16).map(|number| (number, low.clone())).collect();
     expected.extend([(5000, a), (5001, b), (7000, kept)]);

@@ -65,10 +65,11 @@ fn without_an_argument_it_writes_to_the_temporary_directory() {
     let family = Family::new();
     let end = family.launch(HELLO).env("TMPDIR", family.directory()).run();
     end.assert_code(0);
-    let named = end.stdout.split_whitespace().find_map(|word| word.trim_end_matches([';', ',', '.']).strip_prefix('/'));
-    let file = Path::new("/").join(named.expect("the file is named"));
+    let named = end.stdout.split_once(" writes to ").and_then(|(_, rest)| rest.split_once("; stop it with"));
+    let (file, _) = named.unwrap_or_else(|| panic!("no file is named: {}", end.stdout));
+    let file = Path::new(file);
     assert_eq!(file.parent(), Some(family.directory()));
-    assert_eq!(lines(&file, 1), "hello\n");
+    assert_eq!(lines(file, 1), "hello\n");
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn nohup() {
 fn background_job() {
     for program in PROGRAMS {
         let family = Family::new();
-        family.shell("$0 & wait $!", [program]).run().assert_code(0);
+        family.shell("\"$0\" & wait $!", [program]).run().assert_code(0);
         Expected::default().assert(&family.daemon());
     }
 }
@@ -128,7 +128,8 @@ fn background_job() {
 #[test]
 fn pipes() {
     for program in PROGRAMS {
-        for command in ["x=$($0)", "echo | $0", "$0 | cat", "$0 2>&1 | cat >&2", "echo | $0 | cat"] {
+        for command in ["x=$(\"$0\")", "echo | \"$0\"", "\"$0\" | cat", "\"$0\" 2>&1 | cat >&2", "echo | \"$0\" | cat"]
+        {
             let family = Family::new();
             family.shell(command, [program]).run().assert_code(0).assert_stderr("");
             Expected::default().assert(&family.daemon());

@@ -206,7 +206,8 @@ fn launch_one(next: &AtomicUsize) -> bool {
 #[test]
 fn pipes_of_the_shell_close() {
     for (program, words) in [(READY, "notify touch=body pause"), (WITHOUT_READY, "touch=body pause")] {
-        for command in ["x=$($0 $1); echo \"done $?\"", "$0 $1 2>&1 | cat; echo \"done $?\"", "$0 $1 && echo 'done 0'"]
+        for command in
+            ["x=$(\"$0\" $1); echo \"done $?\"", "\"$0\" $1 2>&1 | cat; echo \"done $?\"", "\"$0\" $1 && echo 'done 0'"]
         {
             let family = Family::new();
             let command = command.replace("$1", words);
@@ -223,7 +224,7 @@ fn pipes_of_the_shell_close() {
 #[test]
 fn the_shell_can_believe_it() {
     let family = Family::new();
-    let end = family.shell("$0 exit=3 && echo up || echo \"down $?\"", [READY]).run();
+    let end = family.shell("\"$0\" exit=3 && echo up || echo \"down $?\"", [READY]).run();
     assert_eq!(end.stdout, "down 3\n");
     family.assert_gone();
 }

@@ -64,7 +64,7 @@ fn the_table_at_a_terminal() {
     let family = Family::new();
     let mut terminal = Pty::open();
     // The shell leads the terminal's session, and stays. `true` keeps it from becoming the program.
-    let shell = family.shell("$0; echo \"code $?\"; read line; true", [WITHOUT_READY]).env("DAEMON_TRACE", "");
+    let shell = family.shell("\"$0\"; echo \"code $?\"; read line; true", [WITHOUT_READY]).env("DAEMON_TRACE", "");
     let shell = terminal.launch(shell).start();
     let seen = terminal.until("both parents gone");
     let seen = if seen.contains("code 0") && seen.ends_with('\n') { seen } else { terminal.until("code 0") };

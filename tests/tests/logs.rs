@@ -390,13 +390,7 @@ fn a_hangup_in_the_foreground() {
 /// The program's own handler of SIGHUP runs after the files have been opened, whoever was there first.
 #[test]
 fn a_handler_of_the_program() {
-    let programs = [
-        (env!("CARGO_BIN_EXE_graceful"), "setup"),
-        (env!("CARGO_BIN_EXE_graceful"), "before"),
-        (env!("CARGO_BIN_EXE_graceful"), "after"),
-        (env!("CARGO_BIN_EXE_graceful_tokio"), "after"),
-    ];
-    for (program, hook) in programs {
+    for (program, hook) in tests::graceful_programs!() {
         let family = Family::new();
         let [log, pid_file] = ["log", "pid"].map(|name| family.path(name));
         let launch = family.launch(program).env("DAEMON_HOOK", hook).env("DAEMON_HUP", "");
@@ -512,8 +506,8 @@ impl Rotated {
         let launch = options.iter().fold(launch, |launch, option| launch.env(format!("DAEMON_{option}"), ""));
         launch.env("DAEMON_PID_FILE", &pid_file).run().assert_code(0);
         let (daemon, at) = (family.daemon(), |path: &Path| path.display().to_string());
-        let configuration = configuration.replace("PID", &format!("$(cat {})", at(&pid_file)));
-        let text = format!("{} {{\n    rotate 1000\n    nocompress\n    {configuration}\n}}\n", at(&log));
+        let configuration = configuration.replace("PID", &format!("$(cat '{}')", at(&pid_file)));
+        let text = format!("\"{}\" {{\n    rotate 1000\n    nocompress\n    {configuration}\n}}\n", at(&log));
         fs::write(family.path("logrotate.conf"), text).expect("a configuration");
         // It refuses what others could change.
         fs::set_permissions(family.path("logrotate.conf"), Permissions::from_mode(0o644)).expect("its mode");

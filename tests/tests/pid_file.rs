@@ -371,7 +371,8 @@ fn a_file_of_somebody_else() {
 fn on_tmpfs(family: &Family, options: &str, prepare: &str) -> (PathBuf, End) {
     let directory = family.path("mount");
     fs::create_dir(&directory).expect("a directory");
-    let script = format!("mount -t tmpfs -o {options} none $0; {prepare}; $1 >&2; code=$?; ls -A $0; exit $code");
+    let script =
+        format!("mount -t tmpfs -o {options} none \"$0\"; {prepare}; \"$1\" >&2; code=$?; ls -A \"$0\"; exit $code");
     let pid_file = directory.join("pid");
     let unshare = family.launch("unshare").args(["--mount", "sh", "-c", &script]).arg(&directory).arg(READY);
     (pid_file.clone(), unshare.env("DAEMON_PID_FILE", pid_file).run())
@@ -381,7 +382,7 @@ fn on_tmpfs(family: &Family, options: &str, prepare: &str) -> (PathBuf, End) {
 #[ignore = "needs root"]
 fn a_read_only_file_system() {
     let family = Family::new();
-    let (pid_file, end) = on_tmpfs(&family, "size=1m", "touch $0/other; mount -o remount,ro $0");
+    let (pid_file, end) = on_tmpfs(&family, "size=1m", "touch \"$0/other\"; mount -o remount,ro \"$0\"");
     assert_refused(&end, &pid_file, "Read-only file system");
     assert_eq!(end.stdout, "other\n");
     family.assert_gone();
@@ -392,9 +393,9 @@ fn a_read_only_file_system() {
 fn a_full_disk() {
     for (options, prepare) in [
         // No room for the content.
-        ("size=4k", "cat /dev/zero 2> /dev/null > $0/other"),
+        ("size=4k", "cat /dev/zero 2> /dev/null > \"$0/other\""),
         // No room for the file.
-        ("nr_inodes=2", "touch $0/other"),
+        ("nr_inodes=2", "touch \"$0/other\""),
     ] {
         let family = Family::new();
         let (_, end) = on_tmpfs(&family, options, prepare);
@@ -615,13 +616,7 @@ fn nothing_but_the_lock_is_closed_in_a_fork() {
 /// Its handlers are in place before ours or after, and its work is finished however long that takes.
 #[test]
 fn graceful_shutdown() {
-    let programs = [
-        (env!("CARGO_BIN_EXE_graceful"), "setup"),
-        (env!("CARGO_BIN_EXE_graceful"), "before"),
-        (env!("CARGO_BIN_EXE_graceful"), "after"),
-        (env!("CARGO_BIN_EXE_graceful_tokio"), "after"),
-    ];
-    for (program, hook) in programs {
+    for (program, hook) in tests::graceful_programs!() {
         for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
             let family = Family::new();
             let pid_file = family.path("pid");

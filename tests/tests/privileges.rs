@@ -277,7 +277,7 @@ fn setup_opens_what_the_user_may_not() {
     // An address of this test alone. That alice may not bind it is so where no container says otherwise.
     let [.., high, low] = std::process::id().to_be_bytes();
     let address = SocketAddr::from(([127, 81, high, low], 81));
-    let setup = format!("{setup} listen={address}");
+    let setup = format!("{setup}\nlisten={address}");
     let launch = with(launch(&family, &[], OPENS_IN_SETUP), &[("user", "alice"), ("setup", &setup)]);
     launch.run().assert_code(0).assert_stderr("");
     let daemon = family.only();

@@ -251,7 +251,7 @@ fn runsv() {
     let family = Family::new();
     let output = family.path("output");
     let output_arg = output.to_str().expect("UTF-8");
-    script(&family.path("run"), &format!("#!/bin/sh\nexec {SERVER} --foreground >>{output_arg}\n"));
+    script(&family.path("run"), &format!("#!/bin/sh\nexec '{SERVER}' --foreground >>'{output_arg}'\n"));
     let supervisor = family.launch("runsv").arg(family.directory()).start();
     let address_now = || address(&read(&output)?);
     let first = ask(&until("it listens", address_now));
@@ -277,7 +277,7 @@ fn s6_supervise() {
     fs::create_dir(&service).expect("a directory");
     let output = family.path("output");
     let output_arg = output.to_str().expect("UTF-8");
-    script(&service.join("run"), &format!("#!/bin/sh\nexec {SERVER} --foreground >>{output_arg}\n"));
+    script(&service.join("run"), &format!("#!/bin/sh\nexec '{SERVER}' --foreground >>'{output_arg}'\n"));
     let supervisor = family.launch("s6-supervise").arg(&service).start();
     let address_now = || address(&read(&output)?);
     let first = ask(&until("it listens", address_now));

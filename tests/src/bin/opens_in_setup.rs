@@ -1,6 +1,6 @@
 //! A fixture whose `setup` opens things; the options come from the environment, as in `tests::fixture`.
 //!
-//! `DAEMON_SETUP` is words with spaces between them, done in turn: `close=5` (a descriptor that was inherited),
+//! `DAEMON_SETUP` is words, each on a line of its own, done in turn: `close=5` (a descriptor that was inherited),
 //! `open=path`, `c_open=path` (as C opens: without close-on-exec), `read=path` and `listen=address`. With a `listen`
 //! the body answers each connection with its user id and what can be read from the file of `read`.
 
@@ -25,7 +25,7 @@ struct Prepared {
 fn prepare() -> fixture::Result<Prepared> {
     begin();
     let mut prepared = Prepared::default();
-    for word in text("setup").unwrap_or_default().split_whitespace() {
+    for word in text("setup").unwrap_or_default().lines() {
         let (verb, value) = word.split_once('=').ok_or("a word has a value")?;
         match verb {
             "close" => close(value.parse::<i32>()?)?,
