@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::error::{Error, Result, Step, code};
+use crate::error::{Error, ErrorKind, Result, Step};
 use crate::step::descriptors::Inherited;
-use crate::{Id, Ready, Value, supervisor};
+use crate::{Id, OptionValue, Ready, supervisor};
 
 /// A daemon to be: what is asked for, and [`start`](Daemon::start).
 ///
@@ -52,12 +52,6 @@ pub struct Daemon {
     pub(crate) trace: bool,
 }
 
-impl Default for Daemon {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// One method an option; its field has the same name.
 macro_rules! options {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $example:literal;)*) => {$(
@@ -66,7 +60,7 @@ macro_rules! options {
         /// ```
         #[doc = concat!("let daemon = daemon_runtime::Daemon::new().", stringify!($name), "(", $example, ");")]
         /// ```
-        pub fn $name(mut self, value: impl Value<$type>) -> Self {
+        pub fn $name(mut self, value: impl OptionValue<$type>) -> Self {
             if let Some(value) = value.value() {
                 self.$name = value.into();
             }
@@ -76,7 +70,7 @@ macro_rules! options {
 }
 
 impl Daemon {
-    /// A daemon with the defaults.
+    /// Describes a daemon with the defaults, and notes what is inherited.
     ///
     /// ```no_run
     /// // What is open here counts as inherited.
@@ -84,13 +78,14 @@ impl Daemon {
     /// // What is opened from here on stays open.
     /// # let _ = daemon;
     /// ```
+    #[expect(clippy::new_without_default, reason = "it looks at the process, which a default value must not")]
     pub fn new() -> Self {
         Self::with(Inherited::list())
     }
 
-    /// The same, by somebody who knows what is inherited.
+    /// Describes a daemon with the defaults, where it is known already what is inherited.
     pub(crate) fn with(inherited: Inherited) -> Self {
-        supervisor::first_look();
+        supervisor::initial();
         Daemon {
             inherited,
             umask: None,
@@ -237,7 +232,7 @@ impl Daemon {
     /// Checks the values by the rules that the attribute applies to literals, in the same words.
     pub(crate) fn check(&self) -> Result<()> {
         if let Some(umask) = self.umask {
-            rule(umask <= 0o777, "umask", || format!("{umask:#o}"), "must be at most 0o777")?;
+            ensure(umask <= 0o777, "umask", || format!("{umask:#o}"), "must be at most 0o777")?;
         }
         let paths = [
             ("chdir", &self.chdir, true),
@@ -250,9 +245,9 @@ impl Daemon {
         for (option, path, absolute) in paths {
             let Some(path) = path else { continue };
             let shown = || path.display().to_string();
-            rule(!path.as_os_str().is_empty(), option, shown, "must not be empty")?;
-            rule(!path.as_os_str().as_bytes().contains(&0), option, shown, "must not contain a NUL byte")?;
-            rule(!absolute || path.is_absolute(), option, shown, "must be an absolute path, starting with '/'")?;
+            ensure(!path.as_os_str().is_empty(), option, shown, "must not be empty")?;
+            ensure(!path.as_os_str().as_bytes().contains(&0), option, shown, "must not contain a NUL byte")?;
+            ensure(!absolute || path.is_absolute(), option, shown, "must be an absolute path, starting with '/'")?;
         }
         for (option, id) in [("user", &self.user), ("group", &self.group)] {
             let Some(id) = id else { continue };
@@ -261,32 +256,33 @@ impl Daemon {
                 Id::Name(name) => name.as_str(),
                 Id::Number(_) => "a number",
             };
-            rule(!name.is_empty(), option, shown, "must not be empty")?;
-            rule(!name.contains('\0'), option, shown, "must not contain a NUL byte")?;
-            rule(*id != Id::Number(u32::MAX), option, shown, "must be less than 4294967295, which means no id")?;
+            ensure(!name.is_empty(), option, shown, "must not be empty")?;
+            ensure(!name.contains('\0'), option, shown, "must not contain a NUL byte")?;
+            ensure(*id != Id::Number(u32::MAX), option, shown, "must be less than 4294967295, which means no id")?;
         }
         for (index, fd) in self.keep_fds.iter().enumerate() {
             let shown = || fd.to_string();
-            rule(*fd >= 0, "keep_fds", shown, "must not list a negative number")?;
-            rule(*fd > 2, "keep_fds", shown, "must not list 0, 1 or 2, which are stdin, stdout and stderr")?;
-            rule(!self.keep_fds[..index].contains(fd), "keep_fds", shown, "must not list a number twice")?;
+            ensure(*fd >= 0, "keep_fds", shown, "must not list a negative number")?;
+            ensure(*fd > 2, "keep_fds", shown, "must not list 0, 1 or 2, which are stdin, stdout and stderr")?;
+            ensure(!self.keep_fds[..index].contains(fd), "keep_fds", shown, "must not list a number twice")?;
         }
         for name in self.keep_env.iter().flatten() {
             let shown = || name.to_string_lossy().into_owned();
             let bytes = name.as_bytes();
-            rule(!bytes.is_empty(), "keep_env", shown, "must not list an empty name")?;
-            rule(!bytes.contains(&b'='), "keep_env", shown, "must not list a name with '=' in it")?;
-            rule(!bytes.contains(&0), "keep_env", shown, "must not list a name with a NUL byte in it")?;
+            ensure(!bytes.is_empty(), "keep_env", shown, "must not list an empty name")?;
+            ensure(!bytes.contains(&b'='), "keep_env", shown, "must not list a name with '=' in it")?;
+            ensure(!bytes.contains(&0), "keep_env", shown, "must not list a name with a NUL byte in it")?;
         }
         let limit = self.start_timeout.unwrap_or(Duration::MAX);
-        rule(!limit.is_zero(), "start_timeout", || format!("{limit:?}"), "must be more than 0 seconds")
+        ensure(!limit.is_zero(), "start_timeout", || format!("{limit:?}"), "must be more than 0 seconds")
     }
 }
 
-fn rule(holds: bool, option: &str, value: impl FnOnce() -> String, must: &str) -> Result<()> {
+fn ensure(holds: bool, option: &str, value: impl FnOnce() -> String, must: &str) -> Result<()> {
     if holds {
         return Ok(());
     }
     let what = format!("use {option} = {}", value());
-    Err(Error::new(Step::Options, code::USAGE, what, format!("`{option}` {must}")).advise("correct the option"))
+    Err(Error::new(Step::Options, ErrorKind::InvalidOption, what, format!("`{option}` {must}"))
+        .advise("correct the option"))
 }

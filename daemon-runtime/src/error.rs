@@ -1,51 +1,98 @@
 //! What went wrong: the step, its object, the reason, and what to do.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 
 use nix::errno::Errno;
 
-/// The part of the work that failed; see [`Error::step`].
+use crate::report::{escape_control, report};
+
+/// The step of a start that failed; see [`Error::step`].
 ///
 /// ```
 /// use daemon_runtime::{Daemon, Step};
 ///
 /// let error = Daemon::new().chdir("not/absolute").start().unwrap_err();
-/// assert_eq!(error.step(), Step::Options);
+/// assert_eq!(error.step(), Some(Step::Options));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
-    /// A value of an option is out of its range, or contradicts another option.
+    /// Checking the options: a value is out of its range, or contradicts another one.
     Options,
-    /// The process already has threads.
+    /// Checking that the process has one thread.
     Threads,
     /// Looking up `user` and `group`.
-    Names,
+    Accounts,
     /// Opening or switching stdin, stdout or stderr.
     Streams,
-    /// Locking, writing or creating the pid file.
+    /// Locking, creating or writing the pid file.
     PidFile,
-    /// Finding or closing inherited descriptors.
+    /// Finding and closing inherited descriptors.
     Descriptors,
-    /// The forks, `setsid`, and what passes between the three processes.
+    /// The two forks, `setsid`, and what the three processes tell each other.
     Launch,
-    /// `chroot`, `chdir` and `umask`.
+    /// Changing root and working directory.
     Directory,
-    /// Signal dispositions and the signal mask.
+    /// Setting signal dispositions and the signal mask.
     Signals,
     /// Changing the user, the groups, capabilities and limits.
     Privileges,
-    /// The daemon was too slow, or ended, before it was ready.
+    /// Becoming ready: the daemon was too slow, or ended before.
     Ready,
-    /// Seeing or controlling a running daemon; see [`Instance`](crate::Instance).
-    Instance,
 }
 
-/// Why a daemon could not be started, or could not be controlled.
+/// The kind of an [`Error`]: what a program can act upon.
 ///
-/// [`Display`](fmt::Display), and `Debug` too, so that `fn main() -> Result<(), Error>` reads well, is one line without
-/// the program's name: what could not be done, on what, why, and what to do.
+/// ```
+/// use daemon_runtime::{Daemon, ErrorKind};
+///
+/// let error = Daemon::new().chdir("not/absolute").start().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidOption);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The value of an option breaks its rule. Exit code 64, `EX_USAGE`.
+    InvalidOption,
+    /// There is no such user or group. Exit code 67, `EX_NOUSER`.
+    NoSuchAccount,
+    /// Another process holds the pid file. Exit code 69, `EX_UNAVAILABLE`.
+    AlreadyRunning,
+    /// An [`Instance`](crate::Instance) has no running daemon. Exit code 69, `EX_UNAVAILABLE`.
+    NotRunning,
+    /// The program does what it must not do, such as a start in a process with threads. Exit code 70, `EX_SOFTWARE`.
+    Misuse,
+    /// A system call failed. Exit code 71, `EX_OSERR`.
+    System,
+    /// A file cannot be opened, created or written. Exit code 73, `EX_CANTCREAT`.
+    File,
+    /// It took longer than the time limit. Exit code 75, `EX_TEMPFAIL`.
+    TimedOut,
+    /// It is not permitted to this user. Exit code 77, `EX_NOPERM`.
+    NotPermitted,
+}
+
+impl ErrorKind {
+    /// The exit code of sysexits(3).
+    fn exit_code(self) -> u8 {
+        match self {
+            ErrorKind::InvalidOption => 64,
+            ErrorKind::NoSuchAccount => 67,
+            ErrorKind::AlreadyRunning | ErrorKind::NotRunning => 69,
+            ErrorKind::Misuse => 70,
+            ErrorKind::System => 71,
+            ErrorKind::File => 73,
+            ErrorKind::TimedOut => 75,
+            ErrorKind::NotPermitted => 77,
+        }
+    }
+}
+
+/// Why a daemon could not be started or controlled.
+///
+/// `Display` writes one line without the program's name: what could not be done, on what, why, and what to do. `Debug`
+/// writes the same line, so that `fn main() -> Result<(), Error>` prints it.
 ///
 /// ```
 /// let error = daemon_runtime::Daemon::new().umask(0o1777).start().unwrap_err();
@@ -55,50 +102,43 @@ pub enum Step {
 pub struct Error(Box<Inner>);
 
 struct Inner {
-    step: Step,
-    code: u8,
+    step: Option<Step>,
+    kind: ErrorKind,
     what: String,
     why: String,
     advice: &'static str,
-    source: Option<io::Error>,
+    errno: Option<Errno>,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
-/// The exit codes of sysexits(3) that this crate uses.
-pub(crate) mod code {
-    pub(crate) const USAGE: u8 = 64;
-    pub(crate) const NO_USER: u8 = 67;
-    pub(crate) const UNAVAILABLE: u8 = 69;
-    pub(crate) const SOFTWARE: u8 = 70;
-    pub(crate) const OS_ERROR: u8 = 71;
-    pub(crate) const CANNOT_CREATE: u8 = 73;
-    pub(crate) const TEMPORARY: u8 = 75;
-    pub(crate) const NOT_PERMITTED: u8 = 77;
-}
-
 impl Error {
-    /// A reason of our own. `what` reads on from "cannot ".
-    pub(crate) fn new(step: Step, code: u8, what: impl Into<String>, why: impl Into<String>) -> Self {
-        let (what, why) = (plain(&what.into()), plain(&why.into()));
-        Error(Box::new(Inner { step, code, what, why, advice: "", source: None }))
+    /// An error with a reason of our own. `what` reads on from "cannot ".
+    pub(crate) fn new(
+        step: impl Into<Option<Step>>,
+        kind: ErrorKind,
+        what: impl Into<String>,
+        why: impl Into<String>,
+    ) -> Self {
+        let (what, why) = (escape_control(&what.into()), escape_control(&why.into()));
+        Error(Box::new(Inner { step: step.into(), kind, what, why, advice: "", errno: None }))
     }
 
     /// A failed system call. `what` reads on from "cannot ".
-    pub(crate) fn system(step: Step, what: impl Into<String>, errno: Errno) -> Self {
-        let code = match (step, errno) {
-            (Step::Streams | Step::PidFile, _) => code::CANNOT_CREATE,
-            (_, Errno::EPERM | Errno::EACCES) => code::NOT_PERMITTED,
-            _ => code::OS_ERROR,
+    pub(crate) fn system(step: impl Into<Option<Step>>, what: impl Into<String>, errno: Errno) -> Self {
+        let step = step.into();
+        let kind = match (step, errno) {
+            (Some(Step::Streams | Step::PidFile), _) => ErrorKind::File,
+            (_, Errno::EPERM | Errno::EACCES) => ErrorKind::NotPermitted,
+            _ => ErrorKind::System,
         };
-        let source = io::Error::from(errno);
         // strerror(3), without the number that Rust adds.
-        let why = source.to_string();
-        let mut error = Error::new(step, code, what, why.split(" (os error").next().unwrap_or(&why));
-        error.0.source = Some(source);
+        let why = io::Error::from(errno).to_string();
+        let mut error = Error::new(step, kind, what, why.split(" (os error").next().unwrap_or(&why));
+        error.0.errno = Some(errno);
         error.advise(match errno {
             Errno::EPERM | Errno::EACCES => "give the user the right, or start as one who has it",
-            // A folder most likely: /run is empty after each boot.
+            // A directory most likely: /run is empty after each boot.
             Errno::ENOENT => "correct the path, or create what is missing",
             Errno::ENOTDIR | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO | Errno::ENAMETOOLONG => "correct the path",
             Errno::EROFS => "choose a path on a file system that can be written to",
@@ -115,87 +155,74 @@ impl Error {
         self
     }
 
-    /// The step that failed.
+    /// Returns the step of the start that failed; `None` for an error of [`Instance`](crate::Instance).
     ///
     /// ```
     /// use daemon_runtime::{Daemon, Step};
     ///
     /// let error = Daemon::new().pid_file("").start().unwrap_err();
-    /// assert_eq!(error.step(), Step::Options);
+    /// assert_eq!(error.step(), Some(Step::Options));
     /// ```
-    pub fn step(&self) -> Step {
+    pub fn step(&self) -> Option<Step> {
         self.0.step
     }
 
-    /// The code that a program which gives up over this should exit with, from sysexits(3).
+    /// Returns the kind of the error.
     ///
-    /// | code | |
-    /// | --- | --- |
-    /// | 64 | a bad value of an option |
-    /// | 67 | no such user or group |
-    /// | 69 | already running; of an [`Instance`](crate::Instance), not running |
-    /// | 70 | the process has threads, or another mistake of the program |
-    /// | 71 | a system call failed |
-    /// | 73 | a file cannot be created |
-    /// | 75 | not ready in time |
-    /// | 77 | not permitted |
+    /// ```
+    /// use daemon_runtime::{ErrorKind, Instance};
+    ///
+    /// let error = Instance::at("/run/nobody-has-this.pid").reload().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotRunning);
+    /// ```
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Returns the code that a program which gives up over this error should exit with: sysexits(3), see [`ErrorKind`].
     ///
     /// ```
     /// let error = daemon_runtime::Daemon::new().start_timeout(0).start().unwrap_err();
     /// assert_eq!(error.exit_code(), 64);
     /// ```
     pub fn exit_code(&self) -> u8 {
-        self.0.code
+        self.0.kind.exit_code()
     }
 
-    /// The number of the system call's error, if it was one.
-    pub(crate) fn errno(&self) -> Option<i32> {
-        self.0.source.as_ref()?.raw_os_error()
+    /// Returns the errno(3) of the system call that failed, if it was one.
+    ///
+    /// The text of the error says the same in words, so [`source`](std::error::Error::source) is `None`.
+    ///
+    /// ```
+    /// let error = daemon_runtime::Daemon::new().stdout("/missing/app.log").foreground(false).start().unwrap_err();
+    /// assert_eq!(error.raw_os_error(), Some(2)); // ENOENT
+    /// ```
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.0.errno.map(|errno| errno as i32)
     }
 
-    /// Prints the line that the attribute prints, with the program's name before it, on stderr.
-    pub(crate) fn report(&self) {
+    /// Ends the program as the attribute does: prints the error on standard error, with the program's name before it,
+    /// and exits with [`exit_code`](Self::exit_code).
+    ///
+    /// ```no_run
+    /// let ready = daemon_runtime::Daemon::new().start().unwrap_or_else(|error| error.exit());
+    /// ready.notify();
+    /// ```
+    pub fn exit(&self) -> ! {
         report(&self.to_string());
-    }
-
-    /// [`report`](Self::report), and the end of the program.
-    pub(crate) fn report_and_exit(&self) -> ! {
-        self.report();
         std::process::exit(self.exit_code().into())
     }
 
-    /// [`report`](Self::report), and the end of a process that must not run the program's own exit handlers.
-    pub(crate) fn report_and_exit_now(&self) -> ! {
-        self.report();
+    /// Prints the error and ends a process that must not run the program's own exit handlers.
+    pub(crate) fn exit_now(&self) -> ! {
+        report(&self.to_string());
         crate::sys::exit_now(self.exit_code().into())
     }
 }
 
-/// The errno(3) in an error of std.
+/// The errno(3) in an error of std. Where there is none, std reports that a write came to nothing.
 pub(crate) fn errno_of(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EPIPE, Errno::from_raw)
-}
-
-/// A name may hold any character. It must not look like another line, to systemd for one, nor speak to the terminal.
-pub(crate) fn plain(text: &str) -> String {
-    let plain = |it: char| if it.is_control() { it.escape_debug().to_string() } else { it.to_string() };
-    text.chars().map(plain).collect()
-}
-
-/// One line about this program on stderr, written at once so that lines of several processes do not mix.
-pub(crate) fn report(line: &str) {
-    let line = format!("{}{}: {line}\n", crate::supervisor::line_prefix(), program());
-    // Where stderr itself is broken there is no other place to say so; the exit code still tells.
-    let _ = io::stderr().write_all(line.as_bytes());
-}
-
-/// The program's name as messages give it: the last component of `argv[0]`.
-pub(crate) fn program() -> String {
-    let path = std::env::args_os().next().unwrap_or_default();
-    match std::path::Path::new(&path).file_name() {
-        Some(name) => plain(&name.to_string_lossy()),
-        None => "daemon".into(),
-    }
 }
 
 impl fmt::Display for Error {
@@ -215,8 +242,4 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source.as_ref().map(|source| source as _)
-    }
-}
+impl std::error::Error for Error {}

@@ -15,17 +15,20 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::{FileStat, Mode, fstat};
 use nix::unistd::{Pid, geteuid};
 
-use crate::error::{Error, Result, Step, code};
-use crate::step::pid_file::{self, flock, is_regular, read_pid};
+use crate::error::{Error, ErrorKind, Result};
+use crate::step::file::is_regular;
+use crate::step::pid_file::{self, flock, read_pid};
 use crate::sys::{self, retry};
 
-/// A daemon as its pid file shows it.
+/// A daemon, seen from another process by its pid file.
 ///
-/// Whether it runs is told by the lock on the file, and never by the pid, which the system may have given to another
-/// process. The same holds for signals: they reach the daemon or nobody.
+/// The lock on the file tells whether the daemon runs. The pid alone does not: the system may have given it to another
+/// process. So a signal is only ever sent to the daemon.
 ///
 /// The pid is one of the daemon's own pid namespace. Where a container and its host share a pid file, ask inside of the
 /// container: outside, the same number is another process, and root gets an error.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -41,36 +44,46 @@ use crate::sys::{self, retry};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Instance {
     pid_file: PathBuf,
 }
 
+/// Who holds the lock of a pid file.
+#[derive(PartialEq)]
+enum Holder {
+    Nobody,
+    /// A process that has not written its pid yet.
+    Starting,
+    Daemon(Pid),
+}
+
 impl Instance {
-    /// The daemon with this pid file. Looks at nothing yet.
+    /// Names the daemon with this pid file. Nothing is opened yet.
     ///
-    /// ```no_run
-    /// # fn main() -> Result<(), daemon_runtime::Error> {
-    /// # use std::time::Duration;
-    /// # use daemon_runtime::Instance;
-    /// let daemon = Instance::at("/run/app.pid");
-    /// # Ok(())
-    /// # }
+    /// # Examples
+    ///
+    /// ```
+    /// let daemon = daemon_runtime::Instance::at("/run/app.pid");
+    /// assert_eq!(daemon.to_string(), "the daemon with pid file /run/app.pid");
     /// ```
     pub fn at(pid_file: impl AsRef<Path>) -> Self {
         Instance { pid_file: pid_file.as_ref().to_owned() }
     }
 
-    /// The pid of the daemon, or `None` if none runs: there is no pid file, or nobody holds its lock.
+    /// Returns the pid of the daemon, or `None` if none runs: there is no pid file, or no process holds its lock.
+    ///
+    /// While a start is under way it waits for the pid, for 5 seconds at most.
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or a start is under way that has not come to write its pid.
+    /// The file cannot be read, or is still locked after 5 seconds by a process that has not written its pid.
+    ///
+    /// # Examples
     ///
     /// ```no_run
-    /// # fn main() -> Result<(), daemon_runtime::Error> {
-    /// # use std::time::Duration;
     /// # use daemon_runtime::Instance;
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
     /// if let Some(pid) = Instance::at("/run/app.pid").pid()? {
     ///     println!("running as process {pid}");
     /// }
@@ -81,17 +94,19 @@ impl Instance {
         Ok(self.find()?.map(|(pid, _)| pid.as_raw().unsigned_abs()))
     }
 
-    /// Whether there is a pid file of a daemon that does not run: its end was not its own. No start minds it. An empty file
-    /// is not meant: that is left by a daemon that may not remove it.
+    /// Returns whether the pid file of a daemon is left that does not run any more: it was killed and could not clean up.
+    ///
+    /// Such a file never prevents a start. An empty file is not stale: a daemon that may not remove its file empties it.
     ///
     /// # Errors
     ///
     /// As for [`pid`](Self::pid).
     ///
+    /// # Examples
+    ///
     /// ```no_run
-    /// # fn main() -> Result<(), daemon_runtime::Error> {
-    /// # use std::time::Duration;
     /// # use daemon_runtime::Instance;
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
     /// // The exit codes of "status" in an LSB init script.
     /// let daemon = Instance::at("/run/app.pid");
     /// let code = if daemon.pid()?.is_some() { 0 } else if daemon.is_stale()? { 1 } else { 3 };
@@ -107,16 +122,18 @@ impl Instance {
         Ok(stat.st_size > 0)
     }
 
-    /// Sends a signal, by its number of signal(7).
+    /// Sends a signal to the daemon, by its number of signal(7).
     ///
     /// # Errors
     ///
-    /// No daemon runs (code 69), or this user may not signal it (code 77).
+    /// No daemon runs ([`NotRunning`](ErrorKind::NotRunning)), this user may not signal it
+    /// ([`NotPermitted`](ErrorKind::NotPermitted)), or there is no such signal ([`System`](ErrorKind::System)).
+    ///
+    /// # Examples
     ///
     /// ```no_run
-    /// # fn main() -> Result<(), daemon_runtime::Error> {
-    /// # use std::time::Duration;
     /// # use daemon_runtime::Instance;
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
     /// const SIGUSR1: i32 = 10;
     /// Instance::at("/run/app.pid").signal(SIGUSR1)?;
     /// # Ok(())
@@ -126,17 +143,20 @@ impl Instance {
         self.running()?.send(signal)
     }
 
-    /// Asks the daemon to reload: `SIGHUP`. It ends a daemon that has no handler for it, or not yet; with
-    /// [`reopen_on_sighup`](crate::Daemon::reopen_on_sighup) there is one as soon as the daemon is ready.
+    /// Asks the daemon to reload: sends `SIGHUP`.
+    ///
+    /// The signal ends a daemon that does not handle it. With [`reopen_on_sighup`](crate::Daemon::reopen_on_sighup) it is
+    /// handled as soon as the daemon is ready.
     ///
     /// # Errors
     ///
     /// As for [`signal`](Self::signal).
     ///
+    /// # Examples
+    ///
     /// ```no_run
-    /// # fn main() -> Result<(), daemon_runtime::Error> {
-    /// # use std::time::Duration;
     /// # use daemon_runtime::Instance;
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
     /// Instance::at("/run/app.pid").reload()?;
     /// # Ok(())
     /// # }
@@ -145,16 +165,18 @@ impl Instance {
         self.running()?.send(libc::SIGHUP)
     }
 
-    /// Asks the daemon to end, `SIGTERM`, and waits until it has ended.
+    /// Asks the daemon to end, with `SIGTERM`, and waits until the process has ended.
     ///
     /// # Errors
     ///
-    /// As for [`signal`](Self::signal), or it still runs after the timeout (code 75).
+    /// As for [`signal`](Self::signal); or the daemon still runs after `timeout` ([`TimedOut`](ErrorKind::TimedOut)).
+    ///
+    /// # Examples
     ///
     /// ```no_run
-    /// # fn main() -> Result<(), daemon_runtime::Error> {
     /// # use std::time::Duration;
     /// # use daemon_runtime::Instance;
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
     /// Instance::at("/run/app.pid").stop(Duration::from_secs(10))?;
     /// # Ok(())
     /// # }
@@ -163,16 +185,18 @@ impl Instance {
         self.running()?.end(Signal::SIGTERM, timeout)
     }
 
-    /// Like [`stop`](Self::stop), but a daemon that still runs after the timeout is killed, `SIGKILL`.
+    /// Does what [`stop`](Self::stop) does, and kills a daemon that still runs after `timeout`, with `SIGKILL`.
     ///
     /// # Errors
     ///
     /// As for [`signal`](Self::signal).
     ///
+    /// # Examples
+    ///
     /// ```no_run
-    /// # fn main() -> Result<(), daemon_runtime::Error> {
     /// # use std::time::Duration;
     /// # use daemon_runtime::Instance;
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
     /// Instance::at("/run/app.pid").stop_or_kill(Duration::from_secs(10))?;
     /// # Ok(())
     /// # }
@@ -180,22 +204,22 @@ impl Instance {
     pub fn stop_or_kill(&self, timeout: Duration) -> Result<()> {
         let running = self.running()?;
         match running.end(Signal::SIGTERM, timeout) {
-            Err(late) if late.exit_code() == code::TEMPORARY => running.end(Signal::SIGKILL, Duration::MAX),
-            done => done,
+            Err(error) if error.kind() == ErrorKind::TimedOut => running.end(Signal::SIGKILL, Duration::MAX),
+            ended => ended,
         }
     }
 
     fn running(&self) -> Result<Running<'_>> {
         match self.find()? {
             Some((pid, pidfd)) => Ok(Running { pid, pidfd, instance: self }),
-            None if self.open()?.is_none() => Err(self.absent("there is no such file")),
-            None => Err(self.absent("no process holds it")),
+            None if self.open()?.is_none() => Err(self.not_running("there is no such file")),
+            None => Err(self.not_running("no process holds it")),
         }
     }
 
-    fn absent(&self, why: &str) -> Error {
+    fn not_running(&self, why: &str) -> Error {
         let what = format!("find a daemon by pid file {}", self.pid_file.display());
-        Error::new(Step::Instance, code::UNAVAILABLE, what, why).advise("start it, or correct the path")
+        Error::new(None, ErrorKind::NotRunning, what, why).advise("start it, or correct the path")
     }
 
     /// The daemon's pid, and a descriptor that certainly is the same process's.
@@ -205,19 +229,25 @@ impl Instance {
         let started = Instant::now();
         loop {
             let Some(file) = self.open()? else { return Ok(None) };
-            let Some(before) = self.holder(&file)? else { return Ok(None) };
-            match before.map(|pid| (pid, sys::pidfd_open(pid))) {
+            let pid = match self.holder(&file)? {
+                Holder::Nobody => return Ok(None),
+                Holder::Starting => None,
+                Holder::Daemon(pid) => Some((pid, sys::pidfd_open(pid))),
+            };
+            match pid {
                 // Between the two looks it was the daemon's pid, and so it was when the descriptor was made.
-                Some((pid, Ok(pidfd))) if self.holder(&file)? == Some(before) => match self.check(&file, pid) {
-                    // A daemon gives away the file shortly before it becomes that user.
-                    Err(_) if started.elapsed() < PATIENCE => {}
-                    trusted => return trusted.map(|()| Some((pid, pidfd))),
-                },
+                Some((pid, Ok(pidfd))) if self.holder(&file)? == Holder::Daemon(pid) => {
+                    match self.check_process(&file, pid) {
+                        // A daemon gives away the file shortly before it becomes that user.
+                        Err(_) if started.elapsed() < PATIENCE => {}
+                        checked => return checked.map(|()| Some((pid, pidfd))),
+                    }
+                }
                 Some((_, Err(errno))) if errno != Errno::ESRCH => return Err(failed(errno)),
                 // It has ended in between, or has not written its pid yet.
                 _ if started.elapsed() < PATIENCE => {}
                 _ => {
-                    let error = self.absent("it is locked, but holds no pid of a process");
+                    let error = self.not_running("it is locked, but holds no pid of a process");
                     return Err(error.advise("find out who has locked it, lslocks(8)"));
                 }
             }
@@ -225,29 +255,31 @@ impl Instance {
         }
     }
 
-    /// Who holds the lock: nobody, or a process that may have written its pid.
-    fn holder(&self, file: &OwnedFd) -> Result<Option<Option<Pid>>> {
+    fn holder(&self, file: &OwnedFd) -> Result<Holder> {
         // A shared lock, so that those who only look do not find each other. A start that meets it tries again.
         match retry(|| flock(file, FlockArg::LockSharedNonblock)) {
-            Ok(()) => Ok(None),
-            Err(Errno::EWOULDBLOCK) => Ok(Some(read_pid(file).map_err(|errno| self.failed("read", errno))?)),
+            Ok(()) => Ok(Holder::Nobody),
+            Err(Errno::EWOULDBLOCK) => {
+                let pid = read_pid(file).map_err(|errno| self.failed("read", errno))?;
+                Ok(pid.map_or(Holder::Starting, Holder::Daemon))
+            }
             Err(errno) => Err(self.failed("look at the lock of", errno)),
         }
     }
 
-    /// Whether the process can be the daemon.
-    fn check(&self, file: &OwnedFd, pid: Pid) -> Result<()> {
+    /// Checks that the process can be the daemon.
+    fn check_process(&self, file: &OwnedFd, pid: Pid) -> Result<()> {
         // Only after the pid was read: whose the file is now tells who can have written it.
         let stat = retry(|| fstat(file)).map_err(|errno| self.failed("look at", errno))?;
         self.check_owner(stat.st_uid, pid)?;
         if !may_hold(pid, &stat) {
-            let error = self.absent(&format!("process {pid} does not hold it"));
+            let error = self.not_running(&format!("process {pid} does not hold it"));
             return Err(error.advise("ask in the pid namespace, or container, of the daemon"));
         }
         Ok(())
     }
 
-    /// A file that belongs to a user can hold any pid; root must not be made to signal another user's process by it.
+    /// Checks that the file's owner may name this process. A file that belongs to a user can hold any pid; root must not be made to signal another user's process by it.
     fn check_owner(&self, owner: u32, pid: Pid) -> Result<()> {
         if owner == 0 || !geteuid().is_root() {
             return Ok(());
@@ -259,13 +291,12 @@ impl Instance {
             return Ok(());
         }
         let why = format!("it belongs to user {owner}, and process {pid} does not");
-        Err(Error::new(Step::Instance, code::NOT_PERMITTED, self.what("trust"), why)
-            .advise("find out who has written it"))
+        Err(Error::new(None, ErrorKind::NotPermitted, self.what("trust"), why).advise("find out who has written it"))
     }
 
     fn open(&self) -> Result<Option<OwnedFd>> {
         let refused = |why: &str| {
-            let error = Error::new(Step::Instance, code::UNAVAILABLE, self.what("open"), why);
+            let error = Error::new(None, ErrorKind::File, self.what("open"), why);
             Err(error.advise("correct the path"))
         };
         let file = match retry(|| open(&self.pid_file, pid_file::READ_FLAGS, Mode::empty())) {
@@ -282,7 +313,7 @@ impl Instance {
     }
 
     fn failed(&self, verb: &str, errno: Errno) -> Error {
-        Error::system(Step::Instance, self.what(verb), errno)
+        Error::system(None, self.what(verb), errno)
     }
 
     fn what(&self, verb: &str) -> String {
@@ -319,13 +350,13 @@ struct Running<'a> {
 impl Running<'_> {
     fn send(&self, signal: c_int) -> Result<()> {
         sys::pidfd_send_signal(self.pidfd.as_fd(), signal).map_err(|errno| match errno {
-            Errno::ESRCH => self.instance.absent("it has just ended"),
+            Errno::ESRCH => self.instance.not_running("it has just ended"),
             errno => self.not_sent(signal, errno),
         })
     }
 
     fn not_sent(&self, signal: c_int, errno: Errno) -> Error {
-        Error::system(Step::Instance, format!("send signal {signal} to process {}", self.pid), errno)
+        Error::system(None, format!("send signal {signal} to process {}", self.pid), errno)
     }
 
     fn end(&self, signal: Signal, timeout: Duration) -> Result<()> {
@@ -346,6 +377,6 @@ impl Running<'_> {
             }
         }
         let (what, why) = (format!("stop process {}", self.pid), format!("it still runs {timeout:?} after {signal}"));
-        Err(Error::new(Step::Instance, code::TEMPORARY, what, why).advise("wait longer, or kill it"))
+        Err(Error::new(None, ErrorKind::TimedOut, what, why).advise("wait longer, or kill it"))
     }
 }

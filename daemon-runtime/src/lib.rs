@@ -196,6 +196,8 @@ mod instance;
 #[cfg(target_os = "linux")]
 mod launch;
 #[cfg(target_os = "linux")]
+mod report;
+#[cfg(target_os = "linux")]
 mod start;
 #[cfg(target_os = "linux")]
 mod step;
@@ -210,7 +212,6 @@ mod value;
 
 #[cfg(target_os = "linux")]
 #[doc(hidden)]
-#[path = "expansion.rs"]
 pub mod __private;
 
 #[doc(inline)]
@@ -219,9 +220,9 @@ pub use daemon_macro::daemon;
 #[cfg(target_os = "linux")]
 pub use {
     daemon::Daemon,
-    error::{Error, Step},
+    error::{Error, ErrorKind, Step},
     instance::Instance,
     start::Ready,
     supervisor::supervised,
-    value::{Id, Value},
+    value::{Id, OptionValue},
 };

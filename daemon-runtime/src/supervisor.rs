@@ -42,28 +42,28 @@ use crate::sys;
 /// # assert!(!foreground || daemon_runtime::supervised());
 /// ```
 pub fn supervised() -> bool {
-    first_look().supervised
+    initial().supervised
 }
 
 /// The sockets that were passed to this process: sd_listen_fds(3).
 pub(crate) fn passed_sockets() -> Range<RawFd> {
-    first_look().sockets.clone()
+    initial().sockets.clone()
 }
 
 /// What the environment said before `setup` came; there are libraries that take the variables out.
-pub(crate) fn first_look() -> &'static Look {
-    static FIRST: OnceLock<Look> = OnceLock::new();
-    FIRST.get_or_init(Look::now)
+pub(crate) fn initial() -> &'static ServiceEnv {
+    static INITIAL: OnceLock<ServiceEnv> = OnceLock::new();
+    INITIAL.get_or_init(ServiceEnv::read)
 }
 
-pub(crate) struct Look {
+pub(crate) struct ServiceEnv {
     supervised: bool,
     sockets: Range<RawFd>,
     notify_socket: Option<OsString>,
 }
 
-impl Look {
-    fn now() -> Self {
+impl ServiceEnv {
+    fn read() -> Self {
         let (by_systemd, sockets_are_ours) = (is_own_pid("SYSTEMD_EXEC_PID"), is_own_pid("LISTEN_PID"));
         let forking = by_systemd && env::var_os("PIDFILE").is_some();
         let notify_socket = env::var_os("NOTIFY_SOCKET");
@@ -71,7 +71,7 @@ impl Look {
         const FIRST: RawFd = 3;
         let count =
             env::var("LISTEN_FDS").ok().filter(|_| sockets_are_ours).and_then(|count| count.parse::<u16>().ok());
-        Look { supervised, sockets: FIRST..FIRST + RawFd::from(count.unwrap_or(0)), notify_socket }
+        ServiceEnv { supervised, sockets: FIRST..FIRST + RawFd::from(count.unwrap_or(0)), notify_socket }
     }
 }
 
@@ -98,18 +98,18 @@ fn waiting() -> MutexGuard<'static, Option<Waiting>> {
 }
 
 /// From now on the supervisor, if one waits, is told of an end before the start has come to its own.
-pub(crate) fn expect() -> Result<()> {
-    let Some(address) = first_look().notify_socket.clone() else { return Ok(()) };
+pub(crate) fn notify_if_start_fails() -> Result<()> {
+    let Some(address) = initial().notify_socket.clone() else { return Ok(()) };
     let mut waiting = waiting();
     if waiting.is_none() {
-        sys::at_exit(never_ready).map_err(|errno| unreachable_socket(&address, errno))?;
+        sys::at_exit(report_early_exit).map_err(|errno| unreachable_socket(&address, errno))?;
         *waiting = Some(Waiting { pid: process::id(), address, socket: None });
     }
     Ok(())
 }
 
 /// Nobody is told: the process detaches.
-pub(crate) fn forget() {
+pub(crate) fn stop_notifying() {
     *waiting() = None;
 }
 
@@ -144,35 +144,36 @@ fn socket_address(address: &OsStr) -> io::Result<SocketAddr> {
 }
 
 /// Says READY=1.
-pub(crate) fn ready() -> Result<()> {
-    tell("READY=1").map_err(|errno| Error::system(Step::Ready, "tell the supervisor READY=1", errno))
+pub(crate) fn report_ready() -> Result<()> {
+    send("READY=1").map_err(|errno| Error::system(Step::Ready, "tell the supervisor READY=1", errno))
 }
 
 /// Says why the start failed.
-pub(crate) fn failed(error: &Error) {
-    let errno = error.errno().unwrap_or(0);
+pub(crate) fn report_failure(error: &Error) {
+    let errno = error.raw_os_error().unwrap_or(0);
     // The error itself is about to be printed, and the exit code tells too.
-    let _ = tell(&format!("ERRNO={errno}\nSTATUS={error}"));
+    let _ = send(&format!("ERRNO={errno}\nSTATUS={error}"));
 }
 
 /// Says that the process ended before it was ready. start-stop-daemon(8), for one, would wait on.
-extern "C" fn never_ready() {
+extern "C" fn report_early_exit() {
     if waiting().as_ref().is_some_and(|waiting| waiting.pid == process::id()) {
         // As above.
-        let _ = tell("ERRNO=0\nSTATUS=the start has failed");
+        let _ = send("ERRNO=0\nSTATUS=the start has failed");
     }
 }
 
 /// Tells how the start ended, once.
-fn tell(state: &str) -> nix::Result<()> {
+fn send(state: &str) -> nix::Result<()> {
     let Some(Waiting { address, socket, .. }) = waiting().take() else { return Ok(()) };
     let socket = socket.map_or_else(|| connected(&address), Ok).map_err(|error| errno_of(&error))?;
     sys::retry(|| socket.send(state.as_bytes()).map(drop).map_err(|error| errno_of(&error)))
 }
 
-/// What comes before a line on stderr: the priority "error" where that is systemd's journal, sd-daemon(3).
-pub(crate) fn line_prefix() -> &'static str {
+/// Returns the prefix of a line on stderr that gives it the priority "error" in systemd's journal, sd-daemon(3); empty where
+/// stderr is not the journal.
+pub(crate) fn journal_priority() -> &'static str {
     let journal = env::var("JOURNAL_STREAM").ok();
-    let stderr = sys::identity(nix::libc::STDERR_FILENO).ok().map(|(device, inode)| format!("{device}:{inode}"));
+    let stderr = sys::file_id(nix::libc::STDERR_FILENO).ok().map(|id| id.to_string());
     if journal.is_some() && journal == stderr { "<3>" } else { "" }
 }

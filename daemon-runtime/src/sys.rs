@@ -15,7 +15,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{self, c_int, c_void, siginfo_t};
 use nix::poll::PollTimeout;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
+use nix::sys::stat::FileStat;
 use nix::unistd::{ForkResult, Pid};
 
 /// Repeats a call for as long as a signal interrupts it.
@@ -31,7 +32,7 @@ pub(crate) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<
 /// fork(2). The caller has made sure that there is one thread.
 pub(crate) fn fork() -> nix::Result<ForkResult> {
     // SAFETY: what makes fork unsafe is other threads, whose locks and half-done work the child would inherit without
-    // them. `threads::none` has refused such a process, and nothing between it and here starts a thread. With one
+    // them. `threads::refuse_threads` has refused such a process, and nothing between it and here starts a thread. With one
     // thread the child is a whole copy, in which everything is as sound as in the parent.
     retry(|| unsafe { nix::unistd::fork() })
 }
@@ -128,24 +129,39 @@ pub(crate) fn descriptor_flags(fd: RawFd) -> nix::Result<c_int> {
     retry(|| Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) }))
 }
 
-/// Device and inode of what a number that may not be open refers to: fstat(2).
-pub(crate) fn identity(fd: RawFd) -> nix::Result<(libc::dev_t, libc::ino_t)> {
+/// Which file it is: device and inode, of 64 bits on every machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl From<&FileStat> for FileId {
+    // On some machines the fields are of 32 bits.
+    #[allow(clippy::useless_conversion)]
+    fn from(stat: &FileStat) -> Self {
+        FileId { device: stat.st_dev.into(), inode: stat.st_ino.into() }
+    }
+}
+
+impl std::fmt::Display for FileId {
+    /// As systemd writes it in JOURNAL_STREAM.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.device, self.inode)
+    }
+}
+
+/// Which file a number refers to, which may not be open: fstat(2). Async-signal-safe.
+pub(crate) fn file_id(fd: RawFd) -> nix::Result<FileId> {
     // SAFETY: the number is only used for this one call, which fails for one that is not open.
     let stat = retry(|| nix::sys::stat::fstat(unsafe { BorrowedFd::borrow_raw(fd) }))?;
-    Ok((stat.st_dev, stat.st_ino))
+    Ok(FileId::from(&stat))
 }
 
 /// ftruncate(2) to nothing of a file that is never closed; async-signal-safe.
 pub(crate) fn truncate(fd: RawFd) -> nix::Result<()> {
     // SAFETY: the call touches no memory.
     retry(|| Errno::result(unsafe { libc::ftruncate(fd, 0) }).map(drop))
-}
-
-/// pread(2) at offset 0.
-pub(crate) fn read_at_start(fd: &OwnedFd, content: &mut [u8]) -> nix::Result<usize> {
-    // SAFETY: the kernel writes no more than the length of `content`.
-    let mut read = || unsafe { libc::pread(fd.as_raw_fd(), content.as_mut_ptr().cast(), content.len(), 0) };
-    retry(|| Errno::result(read())).map(|length| length as usize)
 }
 
 /// fcntl(2) F_OFD_SETLK: marks a file by a lock on its first byte, which is independent of flock(2).
@@ -219,7 +235,7 @@ pub(crate) fn pidfd_send_signal(process: BorrowedFd<'_>, signal: c_int) -> nix::
 
 /// How a child ended. The number of a signal may be that of a real-time one, which nix's `WaitStatus` does not know.
 #[derive(Clone, Copy)]
-pub(crate) enum End {
+pub(crate) enum ExitStatus {
     Exited(c_int),
     Killed(c_int),
 }
@@ -232,7 +248,7 @@ pub(crate) enum Children {
 }
 
 /// waitid(2) of a child that has ended, if one has. It is reaped, unless `flags` has WNOWAIT.
-pub(crate) fn waitid(children: Children, flags: c_int) -> nix::Result<Option<End>> {
+pub(crate) fn waitid(children: Children, flags: c_int) -> nix::Result<Option<ExitStatus>> {
     let (kind, id) = match children {
         Children::One(pid) => (libc::P_PID, pid),
         Children::Group(pgid) => (libc::P_PGID, pgid),
@@ -246,30 +262,9 @@ pub(crate) fn waitid(children: Children, flags: c_int) -> nix::Result<Option<End
     let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
     Ok(match (pid, info.si_code) {
         (0, _) => None,
-        (_, libc::CLD_EXITED) => Some(End::Exited(status)),
-        _ => Some(End::Killed(status)),
+        (_, libc::CLD_EXITED) => Some(ExitStatus::Exited(status)),
+        _ => Some(ExitStatus::Killed(status)),
     })
-}
-
-/// How a process ended, as wait(2) words it, where the kernel still knows: ioctl PIDFD_GET_INFO of Linux 6.15.
-///
-/// The exit status is known from when the process has been waited for.
-pub(crate) fn pidfd_exit_status(process: BorrowedFd<'_>) -> Option<c_int> {
-    /// `struct pidfd_info` of linux/pidfd.h in its first version, 64 bytes.
-    #[repr(C)]
-    #[derive(Default)]
-    struct PidfdInfo {
-        mask: u64,
-        cgroup: u64,
-        ids: [u32; 11],
-        exit_code: i32,
-    }
-    const PIDFD_INFO_EXIT: u64 = 1 << 3;
-    let request = libc::_IOWR::<PidfdInfo>(0xff, 11);
-    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
-    // SAFETY: the request's number holds the size of `info`, and the kernel writes no more than that.
-    let done = retry(|| Errno::result(unsafe { libc::ioctl(process.as_raw_fd(), request, &mut info) }));
-    (done.is_ok() && info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code)
 }
 
 /// Clears all three capability sets of this thread, and with them the ambient set: capset(2).
@@ -313,7 +308,7 @@ fn capability_header() -> [u32; 2] {
 /// Sets or removes an environment variable.
 pub(crate) fn set_env(name: &OsStr, value: Option<&OsStr>) {
     match value {
-        // SAFETY: other threads could be reading the environment. `threads::none` has made sure that there are none,
+        // SAFETY: other threads could be reading the environment. `threads::refuse_threads` has made sure that there are none,
         // and the body, which may start some, has not begun.
         Some(value) => unsafe { std::env::set_var(name, value) },
         // SAFETY: as above.
@@ -368,8 +363,8 @@ pub(crate) fn stop_ignoring(signal: c_int) -> nix::Result<()> {
     retry(|| Errno::result(set()).map(drop))
 }
 
-/// sigaction(2) with one of this crate's three handlers, which are async-signal-safe: `launch::launcher_gone`,
-/// `step::signals::ended` and `step::reopen::reopen`.
+/// sigaction(2) with one of this crate's three handlers, which are async-signal-safe: `launch::daemon::end_without_launcher`,
+/// `step::termination::end` and `step::reopen::reopen`.
 pub(crate) fn set_handler(signal: Signal, handler: Handler) -> nix::Result<()> {
     // SA_RESTART, so that the program's own calls do not notice; SA_ONSTACK, so that it also runs on a full stack.
     set_action(signal as c_int, handler as libc::sighandler_t, libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK)
@@ -396,29 +391,6 @@ pub(crate) fn call_handler(before: &libc::sigaction, signal: c_int, info: *mut s
         } else {
             std::mem::transmute::<libc::sighandler_t, extern "C" fn(c_int)>(before.sa_sigaction)(signal);
         }
-    }
-}
-
-/// signalfd(2), close-on-exec and not blocking.
-pub(crate) fn signalfd(signals: &SigSet) -> nix::Result<OwnedFd> {
-    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
-    // SAFETY: the set is valid, and is only read.
-    let fd = retry(|| Errno::result(unsafe { libc::signalfd(-1, signals.as_ref(), flags) }))?;
-    // SAFETY: the kernel has just made this descriptor, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// raise(3), and lets the signal through, although its handler is running; async-signal-safe.
-///
-/// Not kill(2): another thread could get the signal, and this one return before that has had its effect.
-pub(crate) fn raise_unblocked(signal: c_int) {
-    // SAFETY: all on this stack, of valid values; the calls are async-signal-safe.
-    unsafe {
-        let mut set = MaybeUninit::uninit();
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), signal);
-        libc::raise(signal);
-        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
     }
 }
 

@@ -218,7 +218,8 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// Bounds the wait at main's end. Threads that still run then are named on stderr, and end with the process.
+/// Limits the wait at main's end. Threads that still run then are named on stderr, and end with the process.
+/// Default: no limit.
 ///
 /// ```
 /// daemon_runtime::thread::limit_wait(std::time::Duration::from_secs(10));
@@ -227,14 +228,43 @@ pub fn limit_wait(limit: Duration) {
     state().limit = Some(limit);
 }
 
-/// Waits for all threads of [`spawn`], as main's end does, and returns whether none of them has panicked unseen. For main:
-/// one of these threads would wait for itself.
+/// Why [`join_all`] has not seen all threads end well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JoinAllError {
+    /// So many threads have panicked, and no [`join`](JoinHandle::join) has told it.
+    Panicked(usize),
+    /// These threads still run after the time of [`limit_wait`].
+    TimedOut(Duration, Vec<String>),
+}
+
+impl fmt::Display for JoinAllError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JoinAllError::Panicked(1) => write!(f, "a thread has panicked"),
+            JoinAllError::Panicked(count) => write!(f, "{count} threads have panicked"),
+            JoinAllError::TimedOut(limit, names) => {
+                write!(f, "after {limit:?} these threads still run: {}", names.join(", "))
+            }
+        }
+    }
+}
+
+impl std::error::Error for JoinAllError {}
+
+/// Waits for all threads of [`spawn`], as main's end does.
+///
+/// Call it in main: one of these threads would wait for itself.
+///
+/// # Errors
+///
+/// Threads still run when the time of [`limit_wait`] is over; or threads have panicked that nobody has joined.
 ///
 /// ```
 /// daemon_runtime::thread::spawn(|| ());
-/// assert!(daemon_runtime::thread::join_all());
+/// assert_eq!(daemon_runtime::thread::join_all(), Ok(()));
 /// ```
-pub fn join_all() -> bool {
+pub fn join_all() -> Result<(), JoinAllError> {
     let started = Instant::now();
     let mut state = state();
     while !state.running.is_empty() {
@@ -242,19 +272,20 @@ pub fn join_all() -> bool {
         state = match left {
             None => ENDED.wait(state).unwrap_or_else(PoisonError::into_inner),
             Some(Duration::ZERO) => {
-                let limit = state.limit.unwrap_or_default();
-                let names: Vec<&str> = state.running.iter().map(|thread| thread.name().unwrap_or("unnamed")).collect();
-                let line = format!("after {limit:?} these threads still run: {}", names.join(", "));
-                crate::error::report(&line);
-                break;
+                let name = |thread: &thread::Thread| thread.name().unwrap_or("unnamed").to_owned();
+                let names = state.running.iter().map(name).collect();
+                return Err(JoinAllError::TimedOut(state.limit.unwrap_or_default(), names));
             }
             Some(left) => ENDED.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
         };
     }
-    state.panicked.is_empty()
+    match state.panicked.len() {
+        0 => Ok(()),
+        count => Err(JoinAllError::Panicked(count)),
+    }
 }
 
-pub(crate) fn ready() {
+pub(crate) fn daemon_is_ready() {
     READY.store(true, Ordering::Relaxed);
 }
 
@@ -264,7 +295,13 @@ pub(crate) struct MainEnd;
 
 impl Drop for MainEnd {
     fn drop(&mut self) {
-        if READY.load(Ordering::Relaxed) && !join_all() && !thread::panicking() {
+        if !READY.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error @ JoinAllError::TimedOut(..)) = join_all() {
+            crate::report::report(&error.to_string());
+        }
+        if !state().panicked.is_empty() && !thread::panicking() {
             // The panic has been reported when it happened; this only makes it main's.
             resume_unwind(Box::new("a thread has panicked"));
         }

@@ -13,28 +13,32 @@ use nix::unistd::{Pid, getpgid, getpid, getppid, getsid};
 pub(crate) struct Trace(pub(crate) bool);
 
 impl Trace {
-    pub(crate) fn header(self) {
+    pub(crate) fn is_on(self) -> bool {
+        self.0
+    }
+
+    pub(crate) fn print_header(self) {
         if self.0 {
             print(io::stderr(), ["stage", "pid", "ppid", "pgid", "sid", "leader", "terminal"].map(String::from));
         }
     }
 
     /// This process.
-    pub(crate) fn row(self, stage: &str) {
+    pub(crate) fn print_row(self, stage: &str) {
         if self.0 {
             measure(io::stderr(), stage, getpid(), getppid());
         }
     }
 
     /// A child of this process, which is still its parent.
-    pub(crate) fn child_row(self, stage: &str, child: Pid) {
+    pub(crate) fn print_child_row(self, stage: &str, child: Pid) {
         if self.0 {
             measure(io::stderr(), stage, child, getpid());
         }
     }
 
     /// This process, on what stderr has been.
-    pub(crate) fn last_row(self, stage: &str, terminal: &OwnedFd) {
+    pub(crate) fn print_last_row(self, stage: &str, terminal: &OwnedFd) {
         if self.0 {
             let Ok(terminal) = terminal.try_clone() else { return };
             measure(File::from(terminal), stage, getpid(), getppid());

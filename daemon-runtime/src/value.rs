@@ -14,12 +14,31 @@ use std::time::Duration;
 /// // The same three times.
 /// let daemon = Daemon::new().user("root").user(0).user(Id::Number(0));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Id {
     /// A name of the user or group database.
     Name(String),
     /// A numeric id; it needs no entry in the database.
     Number(u32),
+}
+
+impl From<&str> for Id {
+    fn from(name: &str) -> Self {
+        Id::Name(name.to_owned())
+    }
+}
+
+impl From<String> for Id {
+    fn from(name: String) -> Self {
+        Id::Name(name)
+    }
+}
+
+impl From<u32> for Id {
+    fn from(number: u32) -> Self {
+        Id::Number(number)
+    }
 }
 
 impl fmt::Display for Id {
@@ -46,12 +65,12 @@ impl fmt::Display for Id {
     message = "`{Self}` is no value for an option of type `{T}`",
     label = "a `{T}` is wanted here, or something that converts to it, or an `Option` of that"
 )]
-pub trait Value<T> {
+pub trait OptionValue<T> {
     /// The value, or `None` if it is not given.
     ///
     /// ```
     /// use std::path::PathBuf;
-    /// use daemon_runtime::Value;
+    /// use daemon_runtime::OptionValue;
     ///
     /// let path: Option<PathBuf> = Some("/run/app.pid").value();
     /// assert_eq!(path, Some(PathBuf::from("/run/app.pid")));
@@ -59,13 +78,13 @@ pub trait Value<T> {
     fn value(&self) -> Option<T>;
 }
 
-impl<T, V: Value<T> + ?Sized> Value<T> for &V {
+impl<T, V: OptionValue<T> + ?Sized> OptionValue<T> for &V {
     fn value(&self) -> Option<T> {
         (**self).value()
     }
 }
 
-impl<T, V: Value<T>> Value<T> for Option<V> {
+impl<T, V: OptionValue<T>> OptionValue<T> for Option<V> {
     fn value(&self) -> Option<T> {
         self.as_ref().and_then(V::value)
     }
@@ -73,7 +92,7 @@ impl<T, V: Value<T>> Value<T> for Option<V> {
 
 macro_rules! value {
     ($($from:ty => $to:ty, $it:ident: $convert:expr;)*) => {$(
-        impl Value<$to> for $from {
+        impl OptionValue<$to> for $from {
             fn value(&self) -> Option<$to> {
                 let $it = self;
                 Some($convert)
@@ -99,30 +118,30 @@ value! {
     Duration => Duration, it: *it;
 }
 
-impl Value<Vec<RawFd>> for [RawFd] {
+impl OptionValue<Vec<RawFd>> for [RawFd] {
     fn value(&self) -> Option<Vec<RawFd>> {
         Some(self.to_vec())
     }
 }
 
-impl<S: AsRef<OsStr>> Value<Vec<OsString>> for [S] {
+impl<S: AsRef<OsStr>> OptionValue<Vec<OsString>> for [S] {
     fn value(&self) -> Option<Vec<OsString>> {
         Some(self.iter().map(|name| name.as_ref().to_owned()).collect())
     }
 }
 
-impl<T, V, const N: usize> Value<Vec<T>> for [V; N]
+impl<T, V, const N: usize> OptionValue<Vec<T>> for [V; N]
 where
-    [V]: Value<Vec<T>>,
+    [V]: OptionValue<Vec<T>>,
 {
     fn value(&self) -> Option<Vec<T>> {
         self.as_slice().value()
     }
 }
 
-impl<T, V> Value<Vec<T>> for Vec<V>
+impl<T, V> OptionValue<Vec<T>> for Vec<V>
 where
-    [V]: Value<Vec<T>>,
+    [V]: OptionValue<Vec<T>>,
 {
     fn value(&self) -> Option<Vec<T>> {
         self.as_slice().value()

@@ -4,13 +4,10 @@ use std::fs;
 use std::os::fd::RawFd;
 
 use nix::errno::Errno;
-use nix::libc::{FD_CLOEXEC, dev_t, ino_t};
+use nix::libc::FD_CLOEXEC;
 
-use crate::error::{Error, Result, Step, code, errno_of};
-use crate::sys::{self, retry};
-
-/// Device and inode.
-type Identity = (dev_t, ino_t);
+use crate::error::{Error, ErrorKind, Result, Step, errno_of};
+use crate::sys::{self, FileId, retry};
 
 /// The first descriptor that is no standard stream.
 const FIRST: RawFd = 3;
@@ -21,7 +18,7 @@ pub(crate) enum Inherited {
     /// Everything that is open: the program has had no chance yet to open anything.
     All,
     /// These, unless the program has closed or replaced them by the time that they are to be closed.
-    These(Vec<(RawFd, Identity)>),
+    These(Vec<(RawFd, FileId)>),
     /// They could not be listed.
     Unknown(Errno),
 }
@@ -32,13 +29,13 @@ impl Inherited {
         Self::read().map_or_else(Inherited::Unknown, Inherited::These)
     }
 
-    fn read() -> nix::Result<Vec<(RawFd, Identity)>> {
+    fn read() -> nix::Result<Vec<(RawFd, FileId)>> {
         let mut these = Vec::new();
         for entry in retry(|| fs::read_dir("/proc/self/fd").map_err(|error| errno_of(&error)))? {
             let name = entry.map_err(|error| errno_of(&error))?.file_name();
             let number = name.to_str().and_then(|name| name.parse().ok()).filter(|fd| *fd >= FIRST);
             if let Some(fd) = number {
-                these.extend(given(fd)?.map(|identity| (fd, identity)));
+                these.extend(inherited_file_id(fd)?.map(|id| (fd, id)));
             }
         }
         Ok(these)
@@ -63,7 +60,7 @@ impl Inherited {
             Inherited::These(these) => {
                 keep.sort_unstable();
                 for (fd, was) in these {
-                    if keep.binary_search(&fd).is_err() && given(fd).map_err(failed)? == Some(was) {
+                    if keep.binary_search(&fd).is_err() && inherited_file_id(fd).map_err(failed)? == Some(was) {
                         sys::close_inherited(fd, fd).map_err(failed)?;
                     }
                 }
@@ -78,9 +75,9 @@ impl Inherited {
 }
 
 /// What a descriptor refers to if it is open as exec has left it. What Rust opens has the close-on-exec flag.
-fn given(fd: RawFd) -> nix::Result<Option<Identity>> {
+fn inherited_file_id(fd: RawFd) -> nix::Result<Option<FileId>> {
     match sys::descriptor_flags(fd) {
-        Ok(flags) if flags & FD_CLOEXEC == 0 => sys::identity(fd).map(Some),
+        Ok(flags) if flags & FD_CLOEXEC == 0 => sys::file_id(fd).map(Some),
         Ok(_) | Err(Errno::EBADF) => Ok(None),
         Err(errno) => Err(errno),
     }
@@ -91,7 +88,7 @@ pub(crate) fn check_open(keep_fds: &[RawFd]) -> Result<()> {
     for fd in keep_fds {
         if let Err(errno) = sys::descriptor_flags(*fd) {
             let what = format!("keep descriptor {fd}");
-            return Err(Error::new(Step::Descriptors, code::USAGE, what, errno.desc())
+            return Err(Error::new(Step::Descriptors, ErrorKind::InvalidOption, what, errno.desc())
                 .advise("open it before the program starts, or take it out of keep_fds"));
         }
     }

@@ -1,4 +1,4 @@
-//! Where the daemon is: file mode creation mask, root and working directory.
+//! Root and working directory, and the file mode creation mask.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Component, Path, PathBuf};
@@ -8,53 +8,89 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, chroot, fchdir};
 
 use crate::error::{Error, Result, Step};
+use crate::step::credentials::require_root;
 use crate::sys::{self, retry};
 
-/// umask(2), which cannot fail.
+/// Sets the file mode creation mask, daemon(7), step 10: umask(2), which cannot fail.
 pub(crate) fn set_umask(mask: u32) {
     umask(Mode::from_bits_truncate(mask));
 }
 
-/// A directory that was asked for, open since before the fork, so that a wrong path is an error at the terminal.
-pub(crate) struct Directory {
+/// Root and working directory, open since before the fork, so that a wrong path is an error at the terminal.
+pub(crate) struct Directories {
+    root: Option<Directory>,
+    working_dir: WorkingDir,
+}
+
+enum WorkingDir {
+    Open(Directory),
+    /// A path inside the new root, where it names another directory than here.
+    InRoot(PathBuf),
+}
+
+impl Directories {
+    pub(crate) fn open(chroot: Option<&Path>, chdir: Option<&Path>) -> Result<Self> {
+        let path = chdir.unwrap_or(Path::new("/"));
+        let Some(root) = chroot else {
+            let working_dir = WorkingDir::Open(Directory::open("change directory to", path)?);
+            return Ok(Directories { root: None, working_dir });
+        };
+        require_root("change the root directory")?;
+        let root = Directory::open("change root directory to", root)?;
+        Ok(Directories { root: Some(root), working_dir: WorkingDir::InRoot(path.to_owned()) })
+    }
+
+    pub(crate) fn fds(&self) -> impl Iterator<Item = RawFd> {
+        let working_dir = match &self.working_dir {
+            WorkingDir::Open(directory) => Some(directory),
+            WorkingDir::InRoot(_) => None,
+        };
+        self.root.iter().chain(working_dir).map(|directory| directory.fd.as_raw_fd())
+    }
+
+    /// Changes the root, which needs root's rights, and then the working directory: daemon(7), step 11.
+    pub(crate) fn enter(self) -> Result<()> {
+        if let Some(root) = self.root {
+            root.make_root()?;
+        }
+        match self.working_dir {
+            WorkingDir::Open(directory) => directory.enter(),
+            WorkingDir::InRoot(path) => retry(|| chdir(&path))
+                .map_err(|errno| failed("change directory, inside the new root, to", &path, errno)),
+        }
+    }
+}
+
+struct Directory {
     path: PathBuf,
     fd: OwnedFd,
 }
 
 impl Directory {
-    pub(crate) fn open(what: &str, path: &Path) -> Result<Self> {
+    fn open(what: &str, path: &Path) -> Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         // Its own entry, because that needs the right to enter it, which O_PATH alone does not.
         let fd = retry(|| open(&path.join("."), flags, Mode::empty())).map_err(|errno| failed(what, path, errno))?;
         Ok(Directory { path: path.to_owned(), fd })
     }
 
-    pub(crate) fn fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
-    }
-
     /// chdir(2).
-    pub(crate) fn enter(self) -> Result<()> {
+    fn enter(self) -> Result<()> {
         let failed = |errno| failed("change directory to", &self.path, errno);
         retry(|| fchdir(&self.fd)).map_err(failed)?;
         sys::close(self.fd).map_err(failed)
     }
 
     /// chroot(2). Until the chdir that must follow, the working directory is the new root.
-    pub(crate) fn make_root(self) -> Result<()> {
+    fn make_root(self) -> Result<()> {
         let path = self.path.clone();
         self.enter()?;
         retry(|| chroot(".")).map_err(|errno| failed("change root directory to", &path, errno))
     }
 }
 
-/// chdir(2) to a path inside a new root, which could not be opened before.
-pub(crate) fn enter(path: &Path) -> Result<()> {
-    retry(|| chdir(path)).map_err(|errno| failed("change directory, inside the new root, to", path, errno))
-}
-
 /// What an absolute path is called inside a new root, if it can be reached there. A path with `..` may lead elsewhere.
-pub(crate) fn inside(root: Option<&Path>, path: &Path) -> Option<PathBuf> {
+pub(crate) fn path_in_root(root: Option<&Path>, path: &Path) -> Option<PathBuf> {
     let Some(root) = root else { return Some(path.to_owned()) };
     let rest = path.strip_prefix(root).ok()?;
     rest.components().all(|part| matches!(part, Component::Normal(_))).then(|| Path::new("/").join(rest))

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::step::privileges::Identity;
+use crate::step::credentials::Credentials;
 use crate::sys::{clear_env, set_env};
 
 /// What describes the launching terminal or login session, which the daemon outlives. A name that ends in `*` is a
@@ -49,7 +49,7 @@ const TERMINAL: &[&str] = &[
 ];
 
 /// A PATH for programs that the daemon starts, as systemd sets it.
-const PLAIN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The variables of the socket passing protocol of sd_listen_fds(3), which are not the environment's to drop.
 const PASSED_SOCKETS: &[&str] = &["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
@@ -80,7 +80,7 @@ impl<'a> Unwanted<'a> {
         let variables: Vec<(OsString, OsString)> = env::vars_os().filter(|(name, _)| kept(name)).collect();
         clear_env();
         if !keep.iter().any(|name| name == "PATH") {
-            set_env(OsStr::new("PATH"), Some(OsStr::new(PLAIN_PATH)));
+            set_env(OsStr::new("PATH"), Some(OsStr::new(DEFAULT_PATH)));
         }
         variables.iter().for_each(|(name, value)| set_env(name, Some(value)));
     }
@@ -100,8 +100,8 @@ pub(crate) fn pass_sockets(any: bool) {
 }
 
 /// The variables of environ(7) that name the user.
-pub(crate) fn set_user(identity: &Identity) {
-    let Some(user) = &identity.user else { return };
+pub(crate) fn set_user(credentials: &Credentials) {
+    let Some(user) = &credentials.user else { return };
     // A number without an entry in the user database has none of these, but HOME must not stay root's.
     let name = user.name.as_deref().map(OsStr::new);
     set_env(OsStr::new("USER"), name);

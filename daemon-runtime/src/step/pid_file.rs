@@ -1,6 +1,7 @@
-//! The pid file: one instance, locked for life; complete while the daemon runs, gone when it has ended.
+//! The pid file: one instance, daemon(7), step 12. It is locked for as long as the daemon lives, complete while it runs, and
+//! gone when it has ended.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -9,17 +10,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
-use nix::libc::{dev_t, ino_t};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat, lstat};
+use nix::sys::uio::pread;
 use nix::unistd::{Pid, fchown, ftruncate, geteuid, getpid, unlink};
 
-use crate::error::{Error, Result, Step, code, errno_of};
-use crate::step::directory::inside;
-use crate::step::privileges::Identity;
-use crate::sys::{self, retry};
+use crate::error::{Error, ErrorKind, Result, Step, errno_of};
+use crate::step::credentials::Credentials;
+use crate::step::directory::path_in_root;
+use crate::step::file::is_regular;
+use crate::sys::{self, FileId, retry};
 
 const MODE: Mode = Mode::from_bits_truncate(0o644);
 /// No symbolic link, because root may be writing in another's directory; no FIFO or device may hang the start.
@@ -29,60 +30,63 @@ const FLAGS: OFlag = OFlag::O_RDWR.union(READ_FLAGS);
 /// How long a start waits for another one, which has the lock, to write its pid.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A pid file that this start has locked. It is removed when this is dropped, unless it is [kept](PidFile::keep).
+/// A pid file that this start has locked. It is removed when this is dropped, unless it is
+/// [kept](PidFile::keep_for_life).
 ///
 /// The lock belongs to the open file description, so that it passes from the launcher to the daemon with the fork:
 /// flock(2). fcntl locks do not survive one.
 pub(crate) struct PidFile {
-    file: File,
-    shown: PathBuf,
+    file: LockedFile,
+    /// As messages show it.
+    path: PathBuf,
     fd: Option<OwnedFd>,
 }
 
 /// What a signal handler needs to remove it.
-struct File {
+struct LockedFile {
     path: CString,
     fd: RawFd,
-    identity: (dev_t, ino_t),
+    id: FileId,
 }
 
 impl PidFile {
     /// Creates or takes over the file and locks it; or says which process holds it.
-    pub(crate) fn lock(path: &Path, identity: &Identity) -> Result<Self> {
+    pub(crate) fn lock(path: &Path, credentials: &Credentials) -> Result<Self> {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
         // By one name from the beginning to its end: what cannot be reached by it could not be removed by it.
         let absolute = std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?;
+        let absolute = c_path(&absolute).map_err(failed)?;
         let (fd, stat) = loop {
             let (fd, created) = match open_or_create(&absolute) {
-                // Somebody else was faster.
+                // Another start has created it in between.
                 Err(Errno::EEXIST) => continue,
                 Err(Errno::ELOOP) => return Err(refused(path, "it is a symbolic link")),
                 Err(Errno::ENXIO) => return Err(refused(path, "it is not a regular file")),
                 opened => opened.map_err(failed)?,
             };
-            match take(path, &absolute, &fd) {
-                Ok(Taken::Locked(stat)) => break (fd, stat),
-                Ok(Taken::Held) => wait_for_holder(path, &fd, started)?,
-                Ok(Taken::Replaced) => {}
+            match try_lock(path, &absolute, &fd) {
+                Ok(LockAttempt::Locked(stat)) => break (fd, stat),
+                Ok(LockAttempt::Held) => wait_for_holder(path, &fd, started)?,
+                Ok(LockAttempt::Replaced) => {}
                 Err(error) => {
                     if created {
                         // This failure is what there is to say; an empty file that stays blocks no start.
-                        let _ = unlink(&absolute);
+                        let _ = unlink(absolute.as_c_str());
                     }
                     return Err(error);
                 }
             }
         };
-        let file = File { path: c_path(&absolute), fd: fd.as_raw_fd(), identity: (stat.st_dev, stat.st_ino) };
-        let locked = PidFile { file, shown: path.to_owned(), fd: Some(fd) };
+        let file = LockedFile { path: absolute, fd: fd.as_raw_fd(), id: FileId::from(&stat) };
+        let locked = PidFile { file, path: path.to_owned(), fd: Some(fd) };
         let fd = locked.fd.as_ref().expect("it was put there");
         if stat.st_uid != geteuid().as_raw() {
             // Another user's daemon has left it: root's `Instance` would not trust it with this one's pid. A file server
             // that knows no root refuses this, which is no reason not to start.
             let _ = retry(|| fchown(fd, Some(geteuid()), None));
         }
-        identity.give(fd).map_err(|errno| self::failed("give away", path, errno))?;
+        credentials.give_file(fd).map_err(|errno| self::failed("give away", path, errno))?;
         retry(|| ftruncate(fd, 0)).map_err(failed)?;
         Ok(locked)
     }
@@ -93,9 +97,9 @@ impl PidFile {
 
     /// Writes this process's pid.
     pub(crate) fn write(&self) -> Result<()> {
-        let failed = |errno| failed("write", &self.shown, errno);
+        let failed = |errno| failed("write", &self.path, errno);
         let line = format!("{}\n", getpid());
-        let fd = self.fd.as_ref().expect("it is there until `keep`");
+        let fd = self.fd.as_ref().expect("it is there until `keep_for_life`");
         // A regular file takes so short a line whole, or not at all.
         match retry(|| nix::unistd::write(fd, line.as_bytes())).map_err(failed)? {
             written if written == line.len() => sys::mark(fd).map_err(failed),
@@ -104,15 +108,17 @@ impl PidFile {
     }
 
     /// Keeps the lock for the life of this process, which removes the file at its end.
-    pub(crate) fn keep(mut self, root: Option<&Path>) -> Result<()> {
-        let failed = |errno| failed("register", &self.shown, errno);
+    pub(crate) fn keep_for_life(mut self, root: Option<&Path>) -> Result<()> {
+        let failed = |errno| failed("register", &self.path, errno);
         let outside = Path::new(std::ffi::OsStr::from_bytes(self.file.path.as_bytes()));
         // Where a new root hides it, the file can only be emptied.
-        let path = inside(root, outside).map_or(CString::default(), |seen| c_path(&seen));
-        let file = File { path, fd: self.file.fd, identity: self.file.identity };
+        let path = c_path(&path_in_root(root, outside).unwrap_or_default()).map_err(failed)?;
+        let file = LockedFile { path, fd: self.file.fd, id: self.file.id };
         if KEPT.set(Kept { file, by: getpid() }).is_err() {
             let why = "this process is a daemon already";
-            return Err(Error::new(Step::PidFile, code::SOFTWARE, lock(&self.shown), why).advise("start it once only"));
+            return Err(
+                Error::new(Step::PidFile, ErrorKind::Misuse, lock_action(&self.path), why).advise("start it once only")
+            );
         }
         sys::at_exit(remove_kept).map_err(failed)?;
         sys::at_fork_in_child(close_kept).map_err(failed)?;
@@ -123,7 +129,7 @@ impl PidFile {
 }
 
 impl Drop for PidFile {
-    /// Takes back what the start has done.
+    /// Undoes what the start has done.
     fn drop(&mut self) {
         if self.fd.is_some() {
             self.file.remove();
@@ -131,12 +137,13 @@ impl Drop for PidFile {
     }
 }
 
-impl File {
-    /// Removes the file if it is still ours; where the directory does not allow that, empties it. Async-signal-safe.
+impl LockedFile {
+    /// Removes the file if its path still leads to it; where the directory does not allow that, empties it.
+    /// Async-signal-safe.
     fn remove(&self) {
-        let ours = leads_to(self.path.as_c_str(), self.identity).unwrap_or(false);
-        if !ours || retry(|| unlink(self.path.as_c_str())).is_err() {
-            // An empty file, or one that was replaced and has no name any more, hinders no start.
+        let is_ours = is_same_file(&self.path, self.id).unwrap_or(false);
+        if !is_ours || retry(|| unlink(self.path.as_c_str())).is_err() {
+            // An empty file, or one that was replaced and has no name any more, prevents no start.
             let _ = sys::truncate(self.fd);
         }
     }
@@ -144,7 +151,7 @@ impl File {
 
 /// The pid file of this process, which is the daemon.
 struct Kept {
-    file: File,
+    file: LockedFile,
     by: Pid,
 }
 
@@ -177,7 +184,7 @@ fn wait_for_holder(path: &Path, fd: &OwnedFd, started: Instant) -> Result<()> {
             return Ok(());
         }
     };
-    Err(Error::new(Step::PidFile, code::UNAVAILABLE, lock(path), why)
+    Err(Error::new(Step::PidFile, ErrorKind::AlreadyRunning, lock_action(path), why)
         .advise("stop it first or choose another pid_file"))
 }
 
@@ -188,7 +195,7 @@ pub(crate) fn read_pid(fd: &OwnedFd) -> nix::Result<Option<Pid>> {
         return Ok(None);
     }
     let mut content = [0; 16];
-    let length = sys::read_at_start(fd, &mut content)?;
+    let length = retry(|| pread(fd, &mut content, 0))?;
     let line = content[..length].strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
     Ok(line.and_then(|line| line.parse().ok()).filter(|pid| *pid > 0).map(Pid::from_raw))
 }
@@ -197,7 +204,7 @@ pub(crate) fn read_pid(fd: &OwnedFd) -> nix::Result<Option<Pid>> {
 ///
 /// Not by O_CREAT alone: fs.protected_regular of proc_sys_fs(5) refuses that, even to root, for another's file in a
 /// directory like /tmp.
-fn open_or_create(path: &Path) -> nix::Result<(OwnedFd, bool)> {
+fn open_or_create(path: &CStr) -> nix::Result<(OwnedFd, bool)> {
     match retry(|| open(path, FLAGS, MODE)) {
         Err(Errno::ENOENT) => {
             retry(|| open(path, FLAGS | OFlag::O_CREAT | OFlag::O_EXCL, MODE)).map(|created| (created, true))
@@ -206,7 +213,7 @@ fn open_or_create(path: &Path) -> nix::Result<(OwnedFd, bool)> {
     }
 }
 
-enum Taken {
+enum LockAttempt {
     /// And what it was before.
     Locked(FileStat),
     /// Another process has the lock.
@@ -216,7 +223,7 @@ enum Taken {
 }
 
 /// Locks what was opened, if it is a file that may be a pid file, and still is the one at its path.
-fn take(path: &Path, absolute: &Path, fd: &OwnedFd) -> Result<Taken> {
+fn try_lock(path: &Path, absolute: &CStr, fd: &OwnedFd) -> Result<LockAttempt> {
     let failed = |errno| failed("lock", path, errno);
     let stat = retry(|| fstat(fd)).map_err(failed)?;
     if !is_regular(&stat) {
@@ -228,26 +235,22 @@ fn take(path: &Path, absolute: &Path, fd: &OwnedFd) -> Result<Taken> {
     }
     match retry(|| flock(fd, FlockArg::LockExclusiveNonblock)) {
         Ok(()) => {}
-        Err(Errno::EWOULDBLOCK) => return Ok(Taken::Held),
+        Err(Errno::EWOULDBLOCK) => return Ok(LockAttempt::Held),
         Err(errno) => return Err(failed(errno)),
     }
-    match leads_to(absolute, (stat.st_dev, stat.st_ino)) {
+    match is_same_file(absolute, FileId::from(&stat)) {
         Ok(true) => {}
-        Ok(false) | Err(Errno::ENOENT) => return Ok(Taken::Replaced),
+        Ok(false) | Err(Errno::ENOENT) => return Ok(LockAttempt::Replaced),
         Err(errno) => return Err(failed(errno)),
     }
     // Whatever the umask of the shell is. It fails for a file that is another user's, which so stays as it is.
     retry(|| fchmod(fd, MODE)).map_err(failed)?;
-    Ok(Taken::Locked(stat))
+    Ok(LockAttempt::Locked(stat))
 }
 
-/// Whether the file at this path is the one with this device and inode. Async-signal-safe.
-fn leads_to(path: &(impl NixPath + ?Sized), identity: (dev_t, ino_t)) -> nix::Result<bool> {
-    retry(|| lstat(path)).map(|there| (there.st_dev, there.st_ino) == identity)
-}
-
-pub(crate) fn is_regular(stat: &FileStat) -> bool {
-    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG
+/// Whether the path leads to this file. Async-signal-safe.
+fn is_same_file(path: &CStr, id: FileId) -> nix::Result<bool> {
+    retry(|| lstat(path)).map(|stat| FileId::from(&stat) == id)
 }
 
 #[expect(
@@ -258,16 +261,17 @@ pub(crate) fn flock(fd: &OwnedFd, lock: FlockArg) -> nix::Result<()> {
     nix::fcntl::flock(fd.as_raw_fd(), lock)
 }
 
-fn c_path(path: &Path) -> CString {
-    CString::new(path.as_os_str().as_bytes()).expect("a path that has been opened has no NUL in it")
+fn c_path(path: &Path) -> nix::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
 }
 
-fn lock(path: &Path) -> String {
+fn lock_action(path: &Path) -> String {
     format!("lock pid file {}", path.display())
 }
 
 fn refused(path: &Path, why: &str) -> Error {
-    Error::new(Step::PidFile, code::CANNOT_CREATE, lock(path), why).advise("correct the path, or remove what is there")
+    Error::new(Step::PidFile, ErrorKind::File, lock_action(path), why)
+        .advise("correct the path, or remove what is there")
 }
 
 fn failed(verb: &str, path: &Path, errno: Errno) -> Error {

@@ -6,25 +6,25 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::stat::stat;
 
-use crate::error::{Error, Result, Step, code};
+use crate::error::{Error, ErrorKind, Result, Step};
 use crate::sys::{retry, unshare_nothing};
 
 /// Refuses a process that has threads.
-pub(crate) fn none() -> Result<()> {
+pub(crate) fn refuse_threads() -> Result<()> {
     // The kernel counts a thread for some moments after it was joined.
     const TRIES: u32 = 100;
     for _ in 0..TRIES {
-        if alone()? {
+        if is_single_threaded()? {
             return Ok(());
         }
         thread::sleep(Duration::from_millis(1));
     }
     let why = "the process already has threads";
-    Err(Error::new(Step::Threads, code::SOFTWARE, "become a daemon", why)
+    Err(Error::new(Step::Threads, ErrorKind::Misuse, "become a daemon", why)
         .advise("start threads in main's body, after the daemon has started, or end and join them before"))
 }
 
-fn alone() -> Result<bool> {
+fn is_single_threaded() -> Result<bool> {
     // proc(5): each thread is a directory below task, which itself has two links.
     match retry(|| stat("/proc/self/task")) {
         Ok(task) => Ok(task.st_nlink == 3),

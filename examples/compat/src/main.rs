@@ -26,7 +26,10 @@ fn main() {
     }
     work();
     // What the attribute does at main's end.
-    thread::join_all();
+    if let Err(error) = thread::join_all() {
+        eprintln!("compat: {error}");
+        process::exit(1)
+    }
 }
 
 /// Here was `Daemonize::new()….start()?`.

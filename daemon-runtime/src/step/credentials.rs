@@ -1,24 +1,23 @@
-//! Who the daemon is: user, groups, capabilities and limits. Dropped for good, and proven.
+//! Who the daemon is: user, groups and capabilities, credentials(7). They are dropped permanently, and it is tested that
+//! they cannot be regained.
 
 use std::ffi::CString;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
-use nix::sys::prctl::{set_dumpable, set_no_new_privs};
-use nix::sys::resource::{Resource, setrlimit};
 use nix::unistd::{
     Gid, Group, Uid, User, fchown, geteuid, getgrouplist, getgroups, getresgid, getresuid, setgroups, setresgid,
     setresuid,
 };
 
-use crate::error::{Error, Result, Step, code};
+use crate::Id;
+use crate::error::{Error, ErrorKind, Result, Step};
 use crate::sys::{self, retry};
-use crate::{Daemon, Id};
 
-/// Who the daemon shall be; what is `None` stays as it is.
+/// Who the daemon will be; what is `None` stays as it is.
 #[derive(Default)]
-pub(crate) struct Identity {
+pub(crate) struct Credentials {
     pub(crate) user: Option<Account>,
     group: Option<Gid>,
     groups: Vec<Gid>,
@@ -32,58 +31,59 @@ pub(crate) struct Account {
     pub(crate) shell: PathBuf,
 }
 
-impl Identity {
-    /// Looks up what was asked for, while the user database can still be reached.
-    pub(crate) fn resolve(asked: &Daemon) -> Result<Self> {
-        if asked.user.is_none() && asked.group.is_none() {
-            return Ok(Identity::default());
+impl Credentials {
+    /// Looks up user and group, while the user database can still be reached.
+    pub(crate) fn look_up(user: Option<&Id>, group: Option<&Id>) -> Result<Self> {
+        if user.is_none() && group.is_none() {
+            return Ok(Credentials::default());
         }
-        let entry = asked.user.as_ref().map(find_user).transpose()?;
-        let group = asked.group.as_ref().map(find_group).transpose()?;
-        let identity = match (entry, group) {
-            (None, group) => Identity { user: None, group, groups: Vec::new() },
+        let entry = user.map(find_user).transpose()?;
+        let group = group.map(find_group).transpose()?;
+        let credentials = match (entry, group) {
+            (None, group) => Credentials { user: None, group, groups: Vec::new() },
             (Some(Found::Entry(user)), group) => {
                 let gid = group.unwrap_or(user.gid);
                 let groups = supplementary(&user, gid)?;
                 // passwd(5) allows both to be empty.
                 let or = |path: PathBuf, default: &str| if path.as_os_str().is_empty() { default.into() } else { path };
                 let (name, home, shell) = (Some(user.name), or(user.dir, "/"), or(user.shell, "/bin/sh"));
-                Identity { user: Some(Account { uid: user.uid, name, home, shell }), group: Some(gid), groups }
+                Credentials { user: Some(Account { uid: user.uid, name, home, shell }), group: Some(gid), groups }
             }
             (Some(Found::Number(uid)), Some(gid)) => {
                 let account = Account { uid, name: None, home: "/".into(), shell: "/bin/sh".into() };
-                Identity { user: Some(account), group: Some(gid), groups: Vec::new() }
+                Credentials { user: Some(account), group: Some(gid), groups: Vec::new() }
             }
             (Some(Found::Number(uid)), None) => {
                 let why = "it has no entry in the user database, and so no primary group";
-                return Err(names(format!("run as user {uid}"), why).advise("give `group` too"));
+                return Err(no_such_account(format!("run as user {uid}"), why).advise("give `group` too"));
             }
         };
-        only_root("change the user or the group")?;
-        Ok(identity)
+        require_root("change the user or the group")?;
+        Ok(credentials)
     }
 
     pub(crate) fn is_unchanged(&self) -> bool {
         self.user.is_none() && self.group.is_none()
     }
 
-    /// fchown(2): what the launch creates belongs to the daemon's user.
-    pub(crate) fn give(&self, file: impl AsFd) -> nix::Result<()> {
+    /// Makes a file the daemon's: fchown(2).
+    pub(crate) fn give_file(&self, file: impl AsFd) -> nix::Result<()> {
         match self.is_unchanged() {
             true => Ok(()),
             false => retry(|| fchown(&file, self.user.as_ref().map(|user| user.uid), self.group)),
         }
     }
 
-    /// Becomes this identity: groups first, because afterwards there is no right to change them.
-    pub(crate) fn assume(&self) -> Result<()> {
+    /// Changes the process's credentials: daemon(7), step 13. Groups first, because without root there is no right to
+    /// change them.
+    pub(crate) fn drop_privileges(&self) -> Result<()> {
         let failed = |what: &'static str| move |errno| Error::system(Step::Privileges, what, errno);
         if let Some(gid) = self.group {
             retry(|| setgroups(&self.groups)).map_err(failed("set the supplementary groups"))?;
             retry(|| setresgid(gid, gid, gid)).map_err(failed("set the group"))?;
         }
         if let Some(Account { uid, .. }) = self.user {
-            // While root still pays for it: a user may have 200 keys.
+            // Before the user changes: a new keyring counts against the quota of its owner, which is 200 keys for a user.
             sys::join_new_session_keyring().map_err(failed("leave the session keyring"))?;
             retry(|| setresuid(uid, uid, uid)).map_err(failed("set the user"))?;
             if !uid.is_root() {
@@ -91,15 +91,15 @@ impl Identity {
                 sys::drop_capabilities().map_err(failed("drop capabilities"))?;
             }
         }
-        self.prove()
+        self.verify()
     }
 
-    /// Looks whether the drop is what was asked for, and cannot be undone.
-    fn prove(&self) -> Result<()> {
-        let call = |errno| Error::system(Step::Privileges, "prove that privileges are dropped", errno);
+    /// Tests that the credentials are those that were requested, and cannot be regained.
+    fn verify(&self) -> Result<()> {
+        let call = |errno| Error::system(Step::Privileges, "test that privileges are dropped", errno);
         let wrong = |what: &str| {
-            let why = format!("{what} not what was asked for");
-            Error::new(Step::Privileges, code::OS_ERROR, "drop privileges", why)
+            let why = format!("{what} not what was requested");
+            Error::new(Step::Privileges, ErrorKind::System, "drop privileges", why)
                 .advise("look for a security module or user namespace that interferes")
         };
         if let Some(gid) = self.group {
@@ -125,14 +125,14 @@ impl Identity {
                 if sys::has_capabilities().map_err(call)? {
                     return Err(wrong("the capabilities are"));
                 }
-                self.prove_no_way_back()?;
+                self.verify_no_way_back()?;
             }
         }
         Ok(())
     }
 
     /// Tries to become root again in each way. That must fail, and with EPERM.
-    fn prove_no_way_back(&self) -> Result<()> {
+    fn verify_no_way_back(&self) -> Result<()> {
         let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
         let denied = |regained: nix::Result<()>| regained == Err(Errno::EPERM);
         let groups = denied(retry(|| setgroups(&[wheel])));
@@ -141,21 +141,9 @@ impl Identity {
         if groups && group && user {
             return Ok(());
         }
-        Err(Error::new(Step::Privileges, code::OS_ERROR, "drop privileges", "they could be had back")
+        Err(Error::new(Step::Privileges, ErrorKind::System, "drop privileges", "they could be regained")
             .advise("look for a security module or user namespace that interferes"))
     }
-}
-
-/// execve(2) of a set-user-ID program gives no rights from now on: PR_SET_NO_NEW_PRIVS.
-pub(crate) fn no_new_privileges() -> Result<()> {
-    retry(set_no_new_privs).map_err(|errno| Error::system(Step::Privileges, "set no_new_privileges", errno))
-}
-
-/// core(5): no dump, and no look at the memory. After the last change of ids, which would make it dumpable again.
-pub(crate) fn no_core_dumps() -> Result<()> {
-    let failed = |errno| Error::system(Step::Privileges, "forbid core dumps", errno);
-    retry(|| setrlimit(Resource::RLIMIT_CORE, 0, 0)).map_err(failed)?;
-    retry(|| set_dumpable(false)).map_err(failed)
 }
 
 enum Found {
@@ -164,27 +152,27 @@ enum Found {
 }
 
 fn find_user(id: &Id) -> Result<Found> {
-    let failed = |errno| Error::system(Step::Names, format!("look up user {id}"), errno);
+    let failed = |errno| Error::system(Step::Accounts, format!("look up user {id}"), errno);
     if let Id::Name(name) = id {
         if let Some(user) = found(retry(|| User::from_name(name))).map_err(failed)? {
             return Ok(Found::Entry(user));
         }
     }
     let Some(uid) = number(id).map(Uid::from_raw) else {
-        return Err(names(format!("find user {id}"), "there is no such user"));
+        return Err(no_such_account(format!("find user {id}"), "there is no such user"));
     };
     Ok(found(retry(|| User::from_uid(uid))).map_err(failed)?.map_or(Found::Number(uid), Found::Entry))
 }
 
 fn find_group(id: &Id) -> Result<Gid> {
-    let failed = |errno| Error::system(Step::Names, format!("look up group {id}"), errno);
+    let failed = |errno| Error::system(Step::Accounts, format!("look up group {id}"), errno);
     if let Id::Name(name) = id {
         if let Some(group) = found(retry(|| Group::from_name(name))).map_err(failed)? {
             return Ok(group.gid);
         }
     }
     let number = number(id).map(Gid::from_raw);
-    number.ok_or_else(|| names(format!("find group {id}"), "there is no such group"))
+    number.ok_or_else(|| no_such_account(format!("find group {id}"), "there is no such group"))
 }
 
 /// The number that an id is, or that a name without an entry spells.
@@ -206,20 +194,20 @@ fn found<T>(entry: nix::Result<Option<T>>) -> nix::Result<Option<T>> {
 }
 
 fn supplementary(user: &User, gid: Gid) -> Result<Vec<Gid>> {
-    let failed = |errno| Error::system(Step::Names, format!("find the groups of user {}", user.name), errno);
+    let failed = |errno| Error::system(Step::Accounts, format!("find the groups of user {}", user.name), errno);
     let name = CString::new(user.name.as_str()).map_err(|_| failed(Errno::EINVAL))?;
     retry(|| getgrouplist(&name, gid)).map_err(failed)
 }
 
 /// Refuses, before anything is forked, what only root may do.
-pub(crate) fn only_root(what: &str) -> Result<()> {
+pub(crate) fn require_root(what: &str) -> Result<()> {
     if geteuid().is_root() {
         return Ok(());
     }
-    Err(Error::new(Step::Privileges, code::NOT_PERMITTED, what, "only root may")
+    Err(Error::new(Step::Privileges, ErrorKind::NotPermitted, what, "only root may")
         .advise("start as root, or do not ask for it"))
 }
 
-fn names(what: String, why: &str) -> Error {
-    Error::new(Step::Names, code::NO_USER, what, why).advise("correct the name, or create it")
+fn no_such_account(what: String, why: &str) -> Error {
+    Error::new(Step::Accounts, ErrorKind::NoSuchAccount, what, why).advise("correct the name, or create it")
 }

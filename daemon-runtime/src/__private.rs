@@ -10,7 +10,7 @@ use crate::{Daemon, Ready, supervisor};
 /// who is to be told if that code ends the program.
 pub fn daemon(user_code: bool) -> Daemon {
     // The start tries again, and says why it cannot.
-    let _ = supervisor::expect();
+    let _ = supervisor::notify_if_start_fails();
     Daemon::with(if user_code { Inherited::list() } else { Inherited::All })
 }
 
@@ -22,7 +22,7 @@ pub fn main_end() -> impl Drop {
 
 /// Starts the daemon, or says why not and exits.
 pub fn start(daemon: Daemon) -> Ready {
-    daemon.start().unwrap_or_else(|error| error.report_and_exit())
+    daemon.start().unwrap_or_else(|error| error.exit())
 }
 
 thread_local! {

@@ -1,0 +1,130 @@
+//! The daemon, until it is ready: it watches the launcher, says that it is ready, and waits for `Go`.
+
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc::{c_int, c_void, siginfo_t};
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getppid};
+
+use super::failed;
+use super::message::Message;
+use crate::error::{Error, ErrorKind, Result, Step};
+use crate::step::pid_file::remove_kept;
+use crate::sys::{self, FileId, retry};
+
+/// The daemon's connection to its launcher.
+#[derive(Debug)]
+pub(crate) struct LauncherHandle {
+    /// Stays open in a main that drops its `Ready`: else nothing would tell of the launcher's death any more.
+    channel: ManuallyDrop<UnixStream>,
+    /// The body may have closed the channel, and use its number for something else.
+    channel_id: FileId,
+    launcher: Pid,
+}
+
+/// The daemon's end of the channel, for the handler.
+static CHANNEL: AtomicI32 = AtomicI32::new(-1);
+
+/// Ends the daemon and its process group if the launcher is dead. The handler of SIGIO; async-signal-safe.
+pub(crate) extern "C" fn end_without_launcher(_: c_int, _: *mut siginfo_t, _: *mut c_void) {
+    let channel = CHANNEL.load(Ordering::Relaxed);
+    if channel >= 0 && sys::hung_up(channel) {
+        remove_kept();
+        sys::kill_own_group();
+    }
+}
+
+impl LauncherHandle {
+    pub(super) fn new(channel: UnixStream, launcher: Pid) -> Result<Self> {
+        let channel_id = sys::file_id(channel.as_raw_fd()).map_err(|errno| failed("look at the socket", errno))?;
+        Ok(LauncherHandle { channel: ManuallyDrop::new(channel), channel_id, launcher })
+    }
+
+    /// Ends the daemon too, from now on until it is [ready](Self::report_ready), if the launcher dies.
+    ///
+    /// The signal comes from the socket and not from PR_SET_PDEATHSIG, which would have to wait for the session leader's
+    /// end, and could be taken back only by the thread that asked for it. After the last change of ids, because the
+    /// kernel compares those of whoever asked with those of the receiver.
+    pub(crate) fn watch_launcher(&self) -> Result<()> {
+        let failed = |errno| failed("watch the launcher", errno);
+        CHANNEL.store(self.channel.as_raw_fd(), Ordering::Relaxed);
+        sys::set_handler(Signal::SIGIO, end_without_launcher).map_err(failed)?;
+        sys::own_signals_of(self.channel.as_fd()).map_err(failed)?;
+        self.set_status(OFlag::O_ASYNC).map_err(failed)?;
+        // It may have died before.
+        match sys::hung_up(self.channel.as_raw_fd()) {
+            false => Ok(()),
+            true => Err(launcher_died()),
+        }
+    }
+
+    fn stop_watching(&self) -> Result<()> {
+        let failed = |errno| failed("stop watching the launcher", errno);
+        CHANNEL.store(-1, Ordering::Relaxed);
+        self.set_status(OFlag::empty()).map_err(failed)?;
+        sys::set_disposition(Signal::SIGIO as c_int, nix::libc::SIG_DFL).map_err(failed)
+    }
+
+    /// The status flags of the socket: F_SETFL of fcntl(2).
+    fn set_status(&self, flags: OFlag) -> nix::Result<()> {
+        retry(|| fcntl(&*self.channel, FcntlArg::F_SETFL(flags))).map(drop)
+    }
+
+    /// Makes the call that comes after READY, while its end is still the start's: the body may have forbidden it with
+    /// seccomp(2), on pain of death.
+    fn probe_calls_after_ready(&self) -> Result<()> {
+        if !sys::has_seccomp_filter() {
+            return Ok(());
+        }
+        let failed = |errno| failed("listen to the launcher", errno);
+        self.set_status(OFlag::O_NONBLOCK).map_err(failed)?;
+        match Message::receive(&self.channel) {
+            Err(Errno::EAGAIN) => self.set_status(OFlag::empty()).map_err(failed),
+            Err(errno) => Err(failed(errno)),
+            Ok(_) => Err(launcher_died()),
+        }
+    }
+
+    /// Says that the daemon is ready, and waits for `Go`. After that nothing can fail.
+    pub(crate) fn report_ready(self, wait_for_new_parent: bool) -> Result<()> {
+        if sys::file_id(self.channel.as_raw_fd()) != Ok(self.channel_id) {
+            let why = "main's body has closed the descriptor by which the launcher is told";
+            return Err(Error::new(Step::Ready, ErrorKind::Misuse, "say that it is ready", why)
+                .advise("close only descriptors that the program has opened"));
+        }
+        self.stop_watching()?;
+        self.probe_calls_after_ready()?;
+        let told = Message::Ready.send(&self.channel).and_then(|()| Message::receive(&self.channel));
+        match told {
+            Ok(Some(Message::Go)) => {}
+            Ok(_) | Err(Errno::EPIPE) => return Err(launcher_died()),
+            Err(errno) => return Err(failed("say that it is ready", errno)),
+        }
+        // What is not closed now would be closed with the daemon.
+        let _ = sys::close(ManuallyDrop::into_inner(self.channel).into());
+        if wait_for_new_parent {
+            self::wait_for_new_parent(self.launcher);
+        }
+        Ok(())
+    }
+}
+
+/// Waits until the launcher has exited, which it does at once; but not for a launcher that somebody has stopped.
+fn wait_for_new_parent(launcher: Pid) {
+    let started = Instant::now();
+    while getppid() == launcher && started.elapsed() < Duration::from_secs(1) {
+        thread::sleep(Duration::from_micros(200));
+    }
+}
+
+fn launcher_died() -> Error {
+    let why = "the launcher has died";
+    Error::new(Step::Launch, ErrorKind::TimedOut, "start the daemon", why).advise("start it again")
+}

@@ -1,0 +1,353 @@
+//! The launcher: it waits until the daemon is ready; or it ends what has been started, and says why.
+
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::libc::{self, c_int};
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::signal::{SigSet, Signal, kill, killpg, raise};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Pid, getpgid};
+
+use super::message::Message;
+use super::{close, failed};
+use crate::error::{Error, ErrorKind, Result, Step};
+use crate::report::report;
+use crate::step::pid_file::PidFile;
+use crate::step::signal_mask::BlockedSignals;
+use crate::step::termination::TERMINATION_SIGNALS;
+use crate::sys::{self, Children, ExitStatus, poll_timeout, retry, waitid};
+
+/// How long processes that were asked to end may take before they are killed, and the killed ones until they are gone.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The launcher's view of a start.
+pub(super) struct Launcher {
+    /// Unreaped until the launcher ends, so that the numbers of this process and of its group stay theirs.
+    leader: Pid,
+    leader_ended: bool,
+    /// As the session leader has told it.
+    daemon: Option<Pid>,
+    ready: bool,
+    /// `None` after the daemon's end was closed.
+    channel: Option<UnixStream>,
+    adopts_orphans: bool,
+    signals: LauncherSignals,
+    started: Instant,
+    limit: Duration,
+    pid_file: Option<PidFile>,
+}
+
+/// Why a start ends without a daemon.
+enum FailedStart {
+    /// The session leader or the daemon has exited with this code, and has said why.
+    Exited(c_int),
+    /// The daemon has exited with 0 before it was ready.
+    NeverReady,
+    Killed(&'static str, c_int),
+    /// It has ended, and how cannot be seen here.
+    Unseen,
+    TimedOut,
+    Interrupted(Signal),
+    Failed(Error),
+}
+
+impl From<Error> for FailedStart {
+    fn from(error: Error) -> Self {
+        FailedStart::Failed(error)
+    }
+}
+
+/// What [`Launcher::wait`] has seen.
+struct Events {
+    message: bool,
+    signal: bool,
+}
+
+impl Launcher {
+    pub(super) fn new(
+        leader: Pid,
+        channel: UnixStream,
+        adopts_orphans: bool,
+        signals: LauncherSignals,
+        started: Instant,
+        limit: Duration,
+        pid_file: Option<PidFile>,
+    ) -> Self {
+        let channel = Some(channel);
+        let (leader_ended, daemon, ready) = (false, None, false);
+        Launcher { leader, leader_ended, daemon, ready, channel, adopts_orphans, signals, started, limit, pid_file }
+    }
+
+    /// Waits until the start has ended, and exits as it has ended.
+    pub(super) fn supervise(mut self, daemon_end: UnixStream) -> ! {
+        // Only the daemon holds its end, so that its death is seen at the other.
+        match close(daemon_end).map_err(FailedStart::from).and_then(|()| self.wait_until_ready()) {
+            // daemon(7), step 15.
+            Ok(()) => sys::exit_now(0),
+            Err(reason) => self.abort(reason),
+        }
+    }
+
+    /// Waits until the daemon is ready, and lets it go on.
+    fn wait_until_ready(&mut self) -> std::result::Result<(), FailedStart> {
+        loop {
+            let deadline = self.started.checked_add(self.limit);
+            let events = self.wait(deadline, self.channel.as_ref())?.ok_or(FailedStart::TimedOut)?;
+            if events.signal {
+                self.read_signals()?;
+            }
+            if events.message {
+                self.read_message()?;
+            }
+            self.check_children()?;
+            // A message that is left unread would reset the socket when this process exits, before `Go` is read.
+            if self.ready && self.leader_ended && self.daemon.is_some() && self.send_go()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for a message or a signal; `None` is the deadline.
+    fn wait(&self, deadline: Option<Instant>, channel: Option<&UnixStream>) -> Result<Option<Events>> {
+        let mut polled = vec![PollFd::new(self.signals.fd.as_fd(), PollFlags::POLLIN)];
+        polled.extend(channel.map(|channel| PollFd::new(channel.as_fd(), PollFlags::POLLIN)));
+        let events = retry(|| {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            // Without a deadline, a wake-up in some weeks does no harm.
+            poll(&mut polled, poll_timeout(left.unwrap_or(Duration::MAX)))
+        });
+        match events.map_err(|errno| failed("wait for the daemon", errno))? {
+            0 => Ok(None),
+            _ => {
+                let any = |index: usize| polled.get(index).and_then(PollFd::any).unwrap_or(false);
+                Ok(Some(Events { message: any(1), signal: any(0) }))
+            }
+        }
+    }
+
+    /// Reads the daemon's pid, or that it is ready. The two come from two processes, in either order.
+    fn read_message(&mut self) -> Result<()> {
+        let Some(channel) = &self.channel else { return Ok(()) };
+        match Message::receive(channel).map_err(|errno| failed("listen to the daemon", errno))? {
+            Some(Message::Started(pid)) => self.daemon = Some(pid),
+            Some(Message::Ready) => self.ready = true,
+            Some(Message::Go) => return Err(failed("listen to the daemon", Errno::EBADMSG)),
+            // Its death will be seen next; or it has executed another program, which can never be ready.
+            None => self.channel = None,
+        }
+        Ok(())
+    }
+
+    fn read_signals(&mut self) -> std::result::Result<(), FailedStart> {
+        while let Some(signal) = self.signals.read()? {
+            if signal != Signal::SIGCHLD {
+                return Err(FailedStart::Interrupted(signal));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks whether the session leader has ended, as it should, and whether the daemon has, as it should not.
+    fn check_children(&mut self) -> std::result::Result<(), FailedStart> {
+        let ended = |pid| waitid(Children::One(pid), libc::WNOWAIT);
+        let failed = |errno| failed("look for the daemon", errno);
+        if !self.leader_ended {
+            match ended(self.leader).map_err(failed)? {
+                None => return Ok(()),
+                Some(ExitStatus::Exited(0)) => self.leader_ended = true,
+                Some(ExitStatus::Exited(code)) => return Err(FailedStart::Exited(code)),
+                Some(ExitStatus::Killed(signal)) => return Err(FailedStart::Killed("session leader", signal)),
+            }
+        }
+        // Its pid was sent before the session leader ended, and is read next if it has not been yet.
+        let Some(daemon) = self.daemon else { return Ok(()) };
+        match ended(daemon) {
+            Ok(None) => Ok(()),
+            Ok(Some(ExitStatus::Exited(0))) => Err(FailedStart::NeverReady),
+            Ok(Some(ExitStatus::Exited(code))) => Err(FailedStart::Exited(code)),
+            Ok(Some(ExitStatus::Killed(signal))) => Err(FailedStart::Killed("daemon", signal)),
+            Err(Errno::ECHILD) if !self.adopts_orphans => match self.channel {
+                Some(_) => Ok(()),
+                None => Err(FailedStart::Unseen),
+            },
+            Err(errno) => Err(failed(errno).into()),
+        }
+    }
+
+    /// Lets the daemon go on; returns whether it was there to hear it.
+    fn send_go(&mut self) -> Result<bool> {
+        let Some(channel) = &self.channel else { return Ok(false) };
+        match Message::Go.send(channel) {
+            Ok(()) => Ok(true),
+            // It has died since it was ready: its end, which is waited for, is the start's.
+            Err(Errno::EPIPE | Errno::ECONNRESET) => {
+                self.channel = None;
+                Ok(false)
+            }
+            Err(errno) => Err(failed("let the daemon go on", errno)),
+        }
+    }
+
+    /// Ends what has been started, leaves nothing behind, says why, and exits as the start has ended.
+    fn abort(mut self, reason: FailedStart) -> ! {
+        // The rest of a process group whose daemon is dead has nothing to finish.
+        let grace = match reason {
+            FailedStart::Exited(_) | FailedStart::NeverReady | FailedStart::Killed(..) | FailedStart::Unseen => None,
+            FailedStart::TimedOut | FailedStart::Interrupted(_) | FailedStart::Failed(_) => Some(GRACE),
+        };
+        self.end_processes(grace);
+        drop(self.pid_file.take());
+        // The signals that have come by now are answered by this end. One that comes from now on may end this process,
+        // which may have to write to a pipe that nobody reads.
+        while let Ok(Some(_)) = self.signals.read() {}
+        drop(self.signals);
+        let start_failed = |kind, why: &str| Error::new(Step::Ready, kind, "start the daemon", why);
+        match reason {
+            FailedStart::Exited(code) => sys::exit_now(code),
+            FailedStart::NeverReady => start_failed(ErrorKind::Misuse, "it exited with code 0 before it was ready")
+                .advise("call ready.notify() before main returns")
+                .exit_now(),
+            FailedStart::Killed(process, signal) => {
+                let name =
+                    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |name| name.to_string());
+                report(&format!("cannot start the daemon: the {process} was killed by {name}"));
+                sys::exit_now(128 + signal)
+            }
+            FailedStart::Unseen => start_failed(ErrorKind::System, "it ended before it was ready")
+                .advise("read what it has printed; its exit code cannot be seen here")
+                .exit_now(),
+            FailedStart::TimedOut => {
+                start_failed(ErrorKind::TimedOut, &format!("it was not ready after {:?}", self.limit))
+                    .advise("call ready.notify() in time, or raise start_timeout")
+                    .exit_now()
+            }
+            FailedStart::Interrupted(signal) => {
+                report(&format!("the start was interrupted by {signal}; nothing is left running"));
+                // Whoever started this process is to see what has ended it.
+                if sys::set_disposition(signal as c_int, libc::SIG_DFL).is_ok() && raise(signal).is_ok() {
+                    // It may be blocked, as the program was started.
+                    let _ = SigSet::from(signal).thread_unblock();
+                }
+                sys::exit_now(128 + signal as c_int)
+            }
+            FailedStart::Failed(error) => error.exit_now(),
+        }
+    }
+
+    /// Ends the daemon and its process group, and waits until they are gone: SIGTERM, if there is a time of `grace`, and
+    /// then SIGKILL.
+    ///
+    /// A call that fails here has no second way. The daemon ends by itself when the launcher has gone without `Go`.
+    fn end_processes(&mut self, grace: Option<Duration>) {
+        for (signal, patience) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, Some(GRACE))] {
+            let Some(patience) = patience else { continue };
+            self.signal_processes(signal);
+            let deadline = Instant::now() + patience;
+            loop {
+                let leader_had_ended = self.leader_ended;
+                if self.reap() {
+                    return;
+                }
+                if self.leader_ended && !leader_had_ended {
+                    // The daemon may have been forked after the signal had gone to the leader.
+                    self.signal_processes(signal);
+                }
+                // The daemon's messages are not waited for: it may be saying that it is ready. But its channel stays
+                // open: it would take the end of that for the launcher's death, and not end in its own way.
+                match self.wait(Some(deadline), None) {
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(_) => break,
+                }
+                // A second Ctrl-C means now.
+                if matches!(self.signals.read(), Ok(Some(signal)) if signal != Signal::SIGCHLD) {
+                    break;
+                }
+            }
+        }
+        let who = self.daemon.map_or("the daemon".into(), |daemon| format!("process {daemon}"));
+        report(&format!("{who} does not end, although SIGKILL was sent {GRACE:?} ago"));
+    }
+
+    /// Sends a signal to the session leader, its process group, and a daemon that has left it. Each has a process that is
+    /// not reaped yet, so that no number can be a stranger's.
+    fn signal_processes(&self, signal: Signal) {
+        // Until it has called setsid it is in the launcher's group.
+        if !self.leader_ended {
+            let _ = kill(self.leader, signal);
+        }
+        let _ = killpg(self.leader, signal);
+        // What the session leader has told is only believed of a child.
+        let is_child = |daemon: &Pid| matches!(waitid(Children::One(*daemon), libc::WNOWAIT), Ok(None));
+        let elsewhere = |daemon: &Pid| getpgid(Some(*daemon)) != Ok(self.leader);
+        if let Some(daemon) = self.daemon.filter(|daemon| elsewhere(daemon) && is_child(daemon)) {
+            let _ = kill(daemon, signal);
+        }
+    }
+
+    /// Reaps those that have ended; returns whether none is left. The session leader comes last.
+    fn reap(&mut self) -> bool {
+        let lives = |pid, flags| matches!(waitid(Children::One(pid), flags), Ok(None));
+        self.leader_ended = self.leader_ended || !lives(self.leader, libc::WNOWAIT);
+        // Before the session leader has ended it is not a child of this process.
+        if !self.leader_ended || self.daemon.is_some_and(|daemon| lives(daemon, 0)) {
+            return false;
+        }
+        loop {
+            match waitid(Children::Group(self.leader), 0) {
+                // The children of a process that has ended come to this one, the subreaper.
+                Ok(Some(_)) => {}
+                // A member lives, and keeps the group's number in use.
+                Ok(None) => return false,
+                // ECHILD: nobody is left.
+                Err(_) => return true,
+            }
+        }
+    }
+}
+
+/// The signals that the launcher waits for: the death of a child, and what may interrupt a start.
+pub(crate) struct LauncherSignals {
+    fd: SignalFd,
+    blocked: BlockedSignals,
+}
+
+impl LauncherSignals {
+    /// Blocks them, and opens a descriptor to read them from: signalfd(2).
+    pub(crate) fn block() -> Result<Self> {
+        let failed = |errno| Error::system(Step::Signals, "wait for signals", errno);
+        let mut watched = SigSet::empty();
+        watched.add(Signal::SIGCHLD);
+        for signal in TERMINATION_SIGNALS {
+            // A program that ignores one (nohup, a shell's background job) goes on ignoring it; blocked, it would arrive.
+            if sys::disposition(signal as c_int).map_err(failed)?.sa_sigaction != libc::SIG_IGN {
+                watched.add(signal);
+            }
+        }
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let fd = retry(|| SignalFd::with_flags(&watched, flags)).map_err(failed)?;
+        // The launcher must not die of writing to a daemon that has died.
+        watched.add(Signal::SIGPIPE);
+        Ok(LauncherSignals { fd, blocked: BlockedSignals::block(&watched)? })
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.fd.as_fd().as_raw_fd()
+    }
+
+    fn read(&self) -> Result<Option<Signal>> {
+        let info = retry(|| self.fd.read_signal());
+        let info = info.map_err(|errno| Error::system(Step::Signals, "read a signal", errno))?;
+        Ok(info.and_then(|info| Signal::try_from(info.ssi_signo as c_int).ok()))
+    }
+
+    /// Closes the descriptor in a child. The signals stay blocked until the daemon has reset the mask.
+    pub(super) fn leave_blocked(self) -> Result<()> {
+        self.blocked.leave_blocked();
+        // SignalFd closes it, and what is closed here is not the launcher's: nothing is lost if that fails.
+        drop(self.fd);
+        Ok(())
+    }
+}
