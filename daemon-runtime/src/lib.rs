@@ -139,8 +139,8 @@
 //!                                                           stdout and stderr to their files
 //!                                                           SIGHUP, SIGCHLD
 //!  ◀─────────────────────────────────────────────── ready ─
-//!  go ────────────────────────────────────────────────────▶ waits until the launcher is gone
-//!  exit 0                                                   main's body goes on
+//!  go ────────────────────────────────────────────────────▶ main's body goes on
+//!  exit 0
 //! ```
 //!
 //! The launcher adopts the daemon (PR_SET_CHILD_SUBREAPER): when the session leader has gone it is the daemon's
@@ -156,8 +156,8 @@
 //! # Limits
 //!
 //! * Linux 5.9 or newer, for close_range(2), and not on MIPS.
-//! * Between the launcher's `go` and its exit there is one system call. That a SIGKILL hit just there is known from Linux
-//!   6.15 on, and with `user` not before the launcher has been waited for.
+//! * A SIGKILL that hits the launcher between its last message to the daemon and its exit, a few microseconds, is its exit
+//!   code although the daemon runs.
 //! * The daemon must be the first to start threads. Static constructors or `setup` may start none that still run.
 //! * With `setup`, an option that is no literal, or by hand, inherited descriptors are listed in /proc/self/fd to tell
 //!   them from the program's own, which takes time in proportion to their number. Otherwise the cost is constant.

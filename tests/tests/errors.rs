@@ -47,14 +47,15 @@ fn the_error_reads_well_from_main() {
 #[test]
 fn the_error_answers() {
     let bad = Daemon::new().umask(0o1000).start().expect_err("a bad value");
-    assert_eq!((bad.step(), bad.exit_code()), (Step::Options, 64));
+    assert_eq!((bad.step(), bad.exit_code()), (Some(Step::Options), 64));
     let threads = Daemon::new().start().expect_err("threads");
-    assert_eq!((threads.step(), threads.exit_code()), (Step::Threads, 70));
+    assert_eq!((threads.step(), threads.exit_code()), (Some(Step::Threads), 70));
+    // The text says the cause; said by `source` too, a chain of errors would print it twice.
     assert!(bad.source().is_none() && threads.source().is_none());
     let call = Instance::at("/dev/null/pid").pid().expect_err("not a directory");
-    let source = call.source().and_then(|source| source.downcast_ref::<io::Error>()).expect("that of the call");
-    assert_eq!(source.raw_os_error(), Some(Errno::ENOTDIR as i32));
-    assert_eq!((call.step(), call.exit_code()), (Step::Instance, 71));
+    assert!(call.source().is_none());
+    assert_eq!(call.raw_os_error(), Some(Errno::ENOTDIR as i32));
+    assert_eq!((call.step(), call.exit_code()), (None, 71));
     assert_eq!(format!("{threads}"), format!("{threads:?}"));
     assert_eq!(format!("{threads}").lines().count(), 1);
 }

@@ -37,7 +37,7 @@ fn signals_to_the_launcher() {
     }
 }
 
-/// A body that makes a session of its own is taken back too, and before the launcher ends: this one ignores SIGIO, by
+/// A body that makes a session of its own is ended too, and before the launcher ends: this one ignores SIGIO, by
 /// which it would learn of that.
 #[test]
 fn a_session_of_its_own() {

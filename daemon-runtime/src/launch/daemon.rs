@@ -101,11 +101,14 @@ impl LauncherHandle {
         }
         self.stop_watching()?;
         self.probe_calls_after_ready()?;
-        let told = Message::Ready.send(&self.channel).and_then(|()| Message::receive(&self.channel));
-        match told {
-            Ok(Some(Message::Go)) => {}
-            Ok(_) | Err(Errno::EPIPE) => return Err(launcher_died()),
-            Err(errno) => return Err(failed("say that it is ready", errno)),
+        Message::Ready.send(&self.channel).map_err(|errno| failed("say that it is ready", errno))?;
+        loop {
+            match Message::receive(&self.channel) {
+                Ok(Some(Message::Go)) => break,
+                Ok(_) => return Err(launcher_died()),
+                // The launcher decides how the start ends, and not a call that fails here.
+                Err(_) => thread::sleep(Duration::from_millis(1)),
+            }
         }
         // What is not closed now would be closed with the daemon.
         let _ = sys::close(ManuallyDrop::into_inner(self.channel).into());
