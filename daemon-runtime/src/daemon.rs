@@ -1,4 +1,4 @@
-//! What is asked for.
+//! The options: one field and one method each.
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
@@ -10,12 +10,14 @@ use crate::error::{Error, ErrorKind, Result, Step};
 use crate::step::descriptors::Inherited;
 use crate::{Id, OptionValue, Ready, supervisor};
 
-/// A daemon to be: what is asked for, and [`start`](Daemon::start).
+/// Describes a daemon, and starts it: [`start`](Daemon::start).
 ///
-/// The attribute [`#[daemon]`](macro@crate::daemon) is sugar for this and no more. By hand, call [`new`](Daemon::new)
-/// first in `main`: what is open then counts as inherited, what is opened later as the program's own.
+/// The attribute [`#[daemon]`](macro@crate::daemon) calls these methods and does no more. By hand, call
+/// [`new`](Daemon::new) first in `main`: files that are open at that moment are closed; files opened later are kept.
 ///
-/// Each method takes the value or an `Option` of it; `None` is "not given". Values are checked by `start`.
+/// Each method takes a value or an `Option` of it; `None` leaves the default. Values are checked by `start`.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use daemon_runtime::{Daemon, Error};
@@ -115,7 +117,7 @@ impl Daemon {
         /// The working directory, an absolute path: chdir(2). Default: `/`, so that no file system is kept busy.
         /// With [`chroot`](Self::chroot), a path inside the new root.
         chdir: PathBuf = "\"/srv\"";
-        /// Whether dead children leave no zombies: `SIGCHLD` is ignored, signal(7), from the moment that the daemon is
+        /// Whether children are reaped automatically: `SIGCHLD` is ignored, signal(7), from the moment that the daemon is
         /// ready. Default: off.
         ///
         /// Then `Command::status` and `Command::output` fail with `ECHILD`, and programs that the daemon starts
@@ -138,18 +140,21 @@ impl Daemon {
         /// A log file for standard output, from the moment that the daemon is ready; appended to, and created with
         /// mode 0640 for the daemon's user. Default: `/dev/null`.
         ///
-        /// With `user` or `group` a symbolic link is refused, and so is a file with several names: root does not open
-        /// by a name that the user may have set as a trap.
+        /// With `user` or `group` a symbolic link is refused, and so is a file with several names: that user could point
+        /// them at another file.
         stdout: PathBuf = "\"/var/log/app.log\"";
         /// The same for standard error. The same file as [`stdout`](Self::stdout) is opened once, so that lines do not
         /// overwrite each other. Default: `/dev/null`.
         stderr: PathBuf = "\"/var/log/app.log\"";
-        /// Whether `SIGHUP` opens the log files anew, as logrotate(8) wants it, from the moment that the daemon is ready:
-        /// before that it ends a start that does not handle it. Default: off.
+        /// Whether `SIGHUP` reopens the log files, for logrotate(8), from the moment that the daemon is ready. Before that
+        /// it ends a start that does not handle it. Default: off.
         ///
         /// If a file cannot be opened, the old one stays in use and a line in it says why. A handler that the program
-        /// has installed before the daemon is ready is called afterwards; one that comes later has to call the
-        /// one before it, as signal-hook and tokio do.
+        /// has installed before the daemon is ready is called afterwards. A handler installed later must call the
+        /// previous one, as those of signal-hook and tokio do.
+        ///
+        /// A blocking call that the signal interrupts is restarted (SA_RESTART), except poll(2), epoll_wait(2),
+        /// nanosleep(2) and calls on a socket with a time-out: these fail with `EINTR`, see signal(7).
         ///
         /// ```text
         /// /var/log/app/app.log {
@@ -187,17 +192,19 @@ impl Daemon {
         no_core_dumps: bool = "true";
         /// Inherited descriptors to keep open, at their numbers; 3 and above. Default: none.
         keep_fds: Vec<RawFd> = "[3, 4]";
-        /// The environment variables to keep; all others are cleared, and `PATH`, unless it is named here, is a plain
-        /// one. Default: all but those that describe the terminal and the login session.
+        /// The environment variables to keep; all others are cleared, and `PATH`, unless it is named here, is systemd's
+        /// default. Default: all but those that describe the terminal and the login session.
         keep_env: Vec<OsString> = "[\"RUST_LOG\", \"LANG\"]";
         /// Whether not to detach. Default: [`supervised`](crate::supervised).
         ///
-        /// In the foreground streams, descriptors, signals and the environment stay as they are, and `start_timeout` and
-        /// `trace` have no effect.
+        /// In the foreground streams and descriptors stay as they are, and `start_timeout` and `trace` have no effect.
+        /// Signals and the environment stay too, with two exceptions: with [`pid_file`](Self::pid_file), or as process 1,
+        /// the signals that end a process are handled; with [`user`](Self::user) the variables that name the user are set.
         foreground: bool = "std::env::args().any(|arg| arg == \"--foreground\")";
         /// How long the daemon may take until it is ready, in seconds or as a `Duration`; more than 0. Default: 90 s.
         ///
-        /// Afterwards its process group gets `SIGTERM` and, after 5 s, `SIGKILL`.
+        /// The time begins when `setup` has returned. When it is over, the daemon's process group gets `SIGTERM` and,
+        /// 5 s later, `SIGKILL`.
         start_timeout: Duration = "std::time::Duration::from_millis(1500)";
         /// Whether to print the process table of the launch on standard error. Default: off.
         trace: bool = "true";
@@ -205,16 +212,18 @@ impl Daemon {
 
     /// Turns this process into the daemon.
     ///
-    /// Only the daemon returns from here, with what it needs to say that it is [`Ready`]. The process that called it,
-    /// the launcher, waits for that and exits with 0; or, if the daemon ends before, it exits as the daemon has
-    /// ended. The body of main, up to [`Ready::notify`], runs with standard output and error of the launcher.
+    /// It returns in the daemon only, with what that needs to report that it is [`Ready`]. The process that called it, the
+    /// launcher, waits for that and exits with 0. If the daemon ends before, the launcher exits with the same code. Until
+    /// [`Ready::notify`] the daemon has the launcher's standard output and error.
     ///
     /// # Errors
     ///
-    /// Whatever cannot be done is an error here: in the launcher, before anything is forked, or in the daemon, whose
-    /// exit code the launcher passes on. When the session leader fails, or the daemon is killed or too slow, the
-    /// launcher says so itself and exits. So a program that gets an error prints it and ends: it may be either process,
-    /// and what was done up to then, such as blocked signals, is not all undone.
+    /// An error in the launcher, before anything is forked, or in the daemon, whose exit code the launcher passes on. If
+    /// the session leader fails, or the daemon is killed or too slow, the launcher says so itself and exits. So print an
+    /// error and end: the process may be either of the two, and what was done up to then, such as closed descriptors, is
+    /// not undone. [`Error::exit`] does both.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// match daemon_runtime::Daemon::new().pid_file("/run/app.pid").start() {

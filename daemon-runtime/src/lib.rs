@@ -14,8 +14,10 @@
 //!   that has been dead for a year.
 //! * A fork copies one thread. The locks that the others held stay locked.
 //!
-//! Here each of these is a step that is done, in order, and checked; or the start fails, says why at the terminal, and
+//! Here each of these is a step that is done, in order, and checked. Or the start fails, says why at the terminal, and
 //! leaves no process, no pid file and no lock behind.
+//!
+//! Rust 1.85 or newer.
 //!
 //! # Example
 //!
@@ -78,20 +80,20 @@
 //!
 //! # Options
 //!
-//! An option's value is any expression, and only borrowed. A literal is checked while compiling, anything else when
-//! the program runs, by the same rule. Each option is a method of [`Daemon`], where it is described in full; `setup`
-//! and `crate` are the attribute's alone.
+//! An option's value is any expression. It is borrowed, so the program can use it afterwards. A literal is checked while
+//! compiling, anything else when the program runs, by the same rule. Each option is a method of [`Daemon`], where it is
+//! described in full; `setup` and `crate` are the attribute's alone.
 //!
 //! | option | value | default | what it does |
 //! | --- | --- | --- | --- |
 //! | `umask` | integer, at most `0o777` | `0o022` | file mode creation mask |
 //! | `chdir` | absolute path | `/` | working directory |
-//! | `ignore_sigchld` | flag, or bool | off | dead children leave no zombies; `Command::status` fails |
-//! | `pid_file` | path | none | single instance: locked for life, holds the pid |
+//! | `ignore_sigchld` | flag, or bool | off | children are reaped automatically, so `Command::status` fails with ECHILD |
+//! | `pid_file` | path | none | one instance: a file with the pid, locked for as long as the daemon lives |
 //! | `stdin` | path | `/dev/null` | standard input |
 //! | `stdout`, `stderr` | path | `/dev/null` | log files, appended to |
-//! | `reopen_on_sighup` | flag, or bool | off | on SIGHUP open the log files anew, for logrotate(8) |
-//! | `user`, `group` | name or number | unchanged | drop privileges, for good, proven |
+//! | `reopen_on_sighup` | flag, or bool | off | on SIGHUP reopen the log files, for logrotate(8) |
+//! | `user`, `group` | name or number | unchanged | drop privileges permanently, and test that they cannot be regained |
 //! | `chroot` | absolute path | none | root directory |
 //! | `no_new_privileges` | flag, or bool | off | programs that it starts gain no rights |
 //! | `no_core_dumps` | flag, or bool | off | no core file |
@@ -103,11 +105,16 @@
 //! | `trace` | flag, or bool | off | print the process table of the launch |
 //! | `crate` | path | `::daemon_runtime` | for a re-exported or renamed runtime |
 //!
-//! The folders of the pid file and the logs must exist. With `user`, give them to that user: otherwise the daemon can
-//! neither remove the one when it ends (then it is emptied), nor open the others anew. `/run` is empty after each boot:
-//! tmpfiles.d(5) makes the folder again.
+//! The directories of the pid file and the logs must exist. With `user`, make that user their owner: otherwise the daemon
+//! can neither remove the pid file at its end (it is emptied then) nor reopen the log files. `/run` is empty after each
+//! boot: tmpfiles.d(5) creates directories in it.
 //!
-//! The defaults are the world that systemd gives a service, so that a program behaves the same whoever starts it.
+//! # What is the same whoever starts it
+//!
+//! The defaults are those of a systemd service: working directory `/`, umask `0o022`, no terminal and none of its variables,
+//! standard input from `/dev/null`, no ignored or blocked signals but SIGPIPE, no inherited descriptors. What else the
+//! starting process has stays: other variables, resource limits, niceness, CPU affinity, `oom_score_adj`, the control
+//! group, and with it what kills a user's processes at logout (`KillUserProcesses=` of logind.conf(5)).
 //!
 //! # The steps in order
 //!
@@ -115,7 +122,7 @@
 //!
 //! | after | pid | ppid | pgid | sid | session leader |
 //! | --- | --- | --- | --- | --- | --- |
-//! | program started | 100 | 10 | 100 | 100 | as the shell made it |
+//! | program started | 100 | 10 | 100 | 10 | no |
 //! | first fork | 101 | 100 | 100 | 100 | no |
 //! | `setsid` in the first child | 101 | 100 | 101 | 101 | **yes**, no controlling terminal |
 //! | second fork | 102 | 101 | 101 | 101 | **no**: it can never get a terminal again |
@@ -130,11 +137,11 @@
 //!  flush stdout
 //!  lock the pid file
 //!  close inherited descriptors
-//!  adopt orphans
+//!  become a subreaper
 //!  fork ─────────────────────────▶ setsid
 //!                                  fork ─────────────────▶ umask, chroot, chdir, stdin
 //!  waits for: ready, a death,      exit                     signals, environment, pid file
-//!  the time limit, Ctrl-C                                   groups, user, capabilities: dropped and proven
+//!  the time limit, Ctrl-C                                   groups, user, capabilities: dropped and tested
 //!                                                           main's body, up to ready.notify()
 //!                                                           stdout and stderr to their files
 //!                                                           SIGHUP, SIGCHLD
@@ -143,15 +150,31 @@
 //!  exit 0
 //! ```
 //!
-//! The launcher adopts the daemon (PR_SET_CHILD_SUBREAPER): when the session leader has gone it is the daemon's
-//! parent, so that it learns how a failed start has ended, and ends alike, with the same exit code; for a signal, with
-//! 128 + its number and a line that names it. Until the daemon is ready its stdout and stderr are the launcher's, so
-//! that whatever it prints about a failed start is simply seen. If the launcher is killed, the daemon ends too.
+//! Almost all that can fail on what the options say is done in the launcher, before the first fork. After it come the
+//! working directory inside a new root, the pid (a full disk), and dropping privileges.
+//!
+//! The launcher is a subreaper (PR_SET_CHILD_SUBREAPER): when the session leader has exited, the daemon becomes its child.
+//! So it sees how a failed start has ended, and ends with the same exit code; for a signal, with 128 + its number and a
+//! line that names it. Until the daemon is ready its stdout and stderr are the launcher's, so what it prints about a
+//! failed start is seen. If the launcher is killed, the daemon ends too.
+//!
+//! # Differences from daemon(7)
+//!
+//! The steps are those of daemon(7), "SysV Daemons", with these differences:
+//!
+//! * The umask is `0o022` and not 0: a library that creates a file without a mode must not create one that everybody can
+//!   write. Give `umask = 0` for the manual page's value.
+//! * Signal handlers are not reset: exec has done that, and those that are there are Rust's, which report a stack overflow,
+//!   or the program's own. SIGPIPE stays ignored, as in every Rust program.
+//! * stdout and stderr change when the daemon is ready, and not before, so that a failed start is seen at the terminal.
+//! * Descriptors are closed before the forks, once, and those that the program has opened itself stay open.
+//! * The launcher waits until the daemon is ready by default, and not only if the program has a pipe for it.
 //!
 //! # Exit codes
 //!
-//! The launcher exits 0 if and only if the daemon runs in the state that was asked for. What the body returns or exits
-//! with is passed on as it is; the crate's own errors use the codes of sysexits(3), see [`Error::exit_code`].
+//! The launcher exits 0 if and only if the daemon runs in the state that the options describe. If the daemon ends before it
+//! is ready, the launcher exits with the same code. The crate's own errors use the codes of sysexits(3), see [`ErrorKind`].
+//! A start that a signal interrupts ends by that signal.
 //!
 //! # Limits
 //!
@@ -161,11 +184,11 @@
 //! * The daemon must be the first to start threads. Static constructors or `setup` may start none that still run.
 //! * With `setup`, an option that is no literal, or by hand, inherited descriptors are listed in /proc/self/fd to tell
 //!   them from the program's own, which takes time in proportion to their number. Otherwise the cost is constant.
-//! * What `setup` starts, such as child processes, is the launcher's and not waited for.
+//! * Children started in `setup` belong to the launcher; nobody waits for them.
 //! * A daemon that blocks all signals while it starts outlives a launcher that was killed, until it is ready. Then it
 //!   ends.
-//! * Processes that main's body starts before it is ready, and that leave the daemon's process group, are not taken
-//!   down with a failed start.
+//! * Processes that main's body starts before it is ready, and that leave the daemon's process group, are not ended with a
+//!   failed start.
 //! * A program that main's body becomes by exec before it is ready can never be ready, and outlives a launcher that was
 //!   killed.
 //! * SIGIO is in use until the daemon is ready, and then back to its default.
