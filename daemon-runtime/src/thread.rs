@@ -1,8 +1,8 @@
 //! Threads that main waits for.
 //!
-//! Python distinguishes *daemon threads*, which do not keep the process alive, from ordinary ones, which do. Rust's
-//! [`std::thread::spawn`] starts only the first kind: when main returns the process ends, whatever its threads are
-//! doing. [`spawn`] here starts the second kind: at its end a `#[daemon]` main waits for them.
+//! Python distinguishes *daemon threads*, which do not keep the process alive, from ordinary ones, which do. In Rust every
+//! thread of [`std::thread::spawn`] is of the first kind: when main returns the process ends, whatever they are doing.
+//! [`spawn`] here starts threads of the second kind: a `#[daemon]` main waits for them before it returns.
 //!
 //! ```no_run
 //! use daemon_runtime::{daemon, thread};
@@ -23,8 +23,8 @@
 //! | returns or panics before [`Ready::notify`](crate::Ready::notify) | the start has failed: it does not wait |
 //! | or another thread calls [`std::process::exit`] | the process exits at once |
 //!
-//! A thread that panics and is not [joined](JoinHandle::join) makes the process exit with 101 as if main had panicked,
-//! so that a lost worker is not taken for success. [`limit_wait`] bounds the wait. A main that calls
+//! If a thread panics and is not [joined](JoinHandle::join), the process exits with 101, as if main had panicked: so a lost
+//! worker is not taken for success. [`limit_wait`] limits the wait. A main that calls
 //! [`Daemon::start`](crate::Daemon::start) by hand calls [`join_all`] at its end.
 
 use std::fmt;
@@ -54,7 +54,7 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts a thread that main's end waits for.
+/// Starts a thread that a `#[daemon]` main waits for before it returns.
 ///
 /// # Panics
 ///
@@ -72,7 +72,7 @@ where
     Builder::new().spawn(work).expect("the system cannot start a thread")
 }
 
-/// Starts a thread that main's end waits for, with a name. As [`std::thread::Builder`].
+/// Configures a thread that a `#[daemon]` main waits for, as [`std::thread::Builder`] does.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {
@@ -92,7 +92,7 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// A thread without a name.
+    /// Configures a thread without a name.
     ///
     /// ```
     /// let worker = daemon_runtime::thread::Builder::new();
@@ -164,7 +164,7 @@ impl Drop for End {
     }
 }
 
-/// A thread to wait for. Dropped, it changes nothing: main's end waits all the same.
+/// Waits for one thread, by [`join`](JoinHandle::join). If it is dropped, main waits for the thread all the same.
 ///
 /// ```
 /// let worker: daemon_runtime::thread::JoinHandle<u8> = daemon_runtime::thread::spawn(|| 3);
@@ -177,7 +177,7 @@ impl<T> JoinHandle<T> {
     ///
     /// # Errors
     ///
-    /// The value that it panicked with. Then the panic is known, and does not change the exit code.
+    /// The thread has panicked; the error is the value of the panic, which then does not change the exit code.
     ///
     /// ```
     /// let worker = daemon_runtime::thread::spawn(|| panic!("it is told here"));
@@ -190,7 +190,7 @@ impl<T> JoinHandle<T> {
         result
     }
 
-    /// The thread itself.
+    /// Returns the thread.
     ///
     /// ```
     /// let worker = daemon_runtime::thread::spawn(std::thread::park);
@@ -200,7 +200,7 @@ impl<T> JoinHandle<T> {
         self.0.thread()
     }
 
-    /// Whether it has ended.
+    /// Returns whether the thread has ended.
     ///
     /// ```
     /// let worker = daemon_runtime::thread::spawn(std::thread::park);
