@@ -35,6 +35,9 @@ pub const ALICE: u32 = 4001;
 /// For setpriv(1): as `alice`, and in no other group.
 pub const AS_ALICE: [&str; 5] = ["--reuid", "4001", "--regid", "4001", "--clear-groups"];
 
+/// For setpriv(1): as the machine's own `nobody`, and in no other group.
+pub const AS_NOBODY: [&str; 5] = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+
 /// How many groups `fan` is in.
 pub const FAN_GROUPS: u32 = 2000;
 
@@ -93,6 +96,8 @@ pub fn launch<'a>(family: &'a Family, before: &[&str], program: &str) -> Launch<
 /// Shows `program` in the family's directory, where other users can reach it. It is not copied: a program cannot be
 /// executed while any process has it open to write.
 pub fn within_reach(family: &Family, program: &str) -> (PathBuf, Condition) {
+    // A build under umask 077 keeps its programs to itself.
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("who runs the tests has built them");
     let place = family.path(Path::new(program).file_name().expect("a path of a program"));
     fs::write(&place, "").expect("a file in the directory");
     let (shown, program) = (place.clone(), program.to_owned());
@@ -108,8 +113,13 @@ pub fn launch_as_ordinary<'a>(family: &'a Family, program: &str) -> Launch<'a> {
     if !geteuid().is_root() {
         return family.launch(program);
     }
+    launch_as(family, &AS_ALICE, program)
+}
+
+/// `program` as somebody else, by words for setpriv(1). Needs root, and a directory that this user may look into.
+pub fn launch_as<'a>(family: &'a Family, who: &[&str], program: &str) -> Launch<'a> {
     let (place, condition) = within_reach(family, program);
-    family.launch("setpriv").args(AS_ALICE).arg(place).under(condition)
+    family.launch("setpriv").args(who).arg(place).under(condition)
 }
 
 /// The options, by their names.

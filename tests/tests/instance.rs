@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use tests::accounts::{AS_NOBODY, launch_as};
 use tests::{DEADLINE, Family, Launch, Proc, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
@@ -262,12 +263,10 @@ fn not_a_pid_file() {
 
 // Other users.
 
-/// The control program for a user who may not be allowed to look into the directory where it was built.
-fn for_everyone(family: &Family) -> PathBuf {
-    let program = family.path("control");
-    fs::copy(CONTROL, &program).expect("a copy of the fixture");
+/// The control program as another user, from a directory for everyone.
+fn control_as_nobody<'a>(family: &'a Family, pid_file: &Path, word: &str) -> Launch<'a> {
     fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("a directory for everyone");
-    program
+    launch_as(family, &AS_NOBODY, CONTROL).arg(pid_file).arg(word)
 }
 
 #[test]
@@ -275,11 +274,7 @@ fn for_everyone(family: &Family) -> PathBuf {
 fn controlled_by_another_user() {
     let family = Family::new();
     let pid_file = family.path("pid");
-    let program = for_everyone(&family);
-    let control = |word: &str| {
-        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-        family.launch("setpriv").args(nobody).arg(&program).arg(&pid_file).arg(word).run()
-    };
+    let control = |word: &str| control_as_nobody(&family, &pid_file, word).run();
     let pid = start(&family, &pid_file, &[]);
     assert_eq!(control("pid").assert_code(0).stdout, format!("Some({pid})\n"));
     control("stop").assert_code(77).assert_says(&[&format!("process {pid}"), "Operation not permitted"]);
@@ -287,9 +282,7 @@ fn controlled_by_another_user() {
     fs::set_permissions(family.directory(), Permissions::from_mode(0o700)).expect("a closed directory");
     // The program has to be outside of it.
     let elsewhere = Family::new();
-    let program = for_everyone(&elsewhere);
-    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-    let end = elsewhere.launch("setpriv").args(nobody).arg(&program).arg(&pid_file).arg("pid").run();
+    let end = control_as_nobody(&elsewhere, &pid_file, "pid").run();
     end.assert_code(77).assert_says(&["Permission denied", pid_file.to_str().expect("a path")]);
 }
 

@@ -9,6 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
+use tests::accounts::{AS_NOBODY, launch_as};
 use tests::{Expected, Family, Launch, Proc, listing, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
@@ -158,13 +159,10 @@ fn what_cannot_be_opened() {
 #[ignore = "needs root"]
 fn what_may_not_be_opened() {
     let family = Family::new();
-    let program = family.path("ready");
-    fs::copy(READY, &program).expect("a copy of the fixture");
     fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("a directory for everyone");
     fs::write(family.path("theirs"), "precious").expect("a file");
     for name in ["theirs", "new"] {
-        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-        let launch = family.launch("setpriv").args(nobody).arg(&program).env("DAEMON_STDERR", family.path(name));
+        let launch = launch_as(&family, &AS_NOBODY, READY).env("DAEMON_STDERR", family.path(name));
         launch.run().assert_code(73).assert_one_line().assert_says(&["cannot open stderr", "Permission denied"]);
         family.assert_nothing_left(&family.path("new"));
     }

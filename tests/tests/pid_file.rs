@@ -13,6 +13,7 @@ use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
+use tests::accounts::{AS_NOBODY, launch_as};
 use tests::{End, Family, Launch, Proc, listing, until, within};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
@@ -321,18 +322,10 @@ fn not_a_device() {
     assert_eq!(mode(), before);
 }
 
-/// The fixture for a user who may not be allowed to look into the directory where it was built.
-fn for_everyone(family: &Family) -> PathBuf {
-    let program = family.path("ready");
-    fs::copy(READY, &program).expect("a copy of the fixture");
-    fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("a directory for everyone");
-    program
-}
-
 /// Nobody, and without root's rights.
 fn as_nobody<'a>(family: &'a Family, pid_file: &Path) -> Launch<'a> {
-    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-    family.launch("setpriv").args(nobody).arg(for_everyone(family)).env("DAEMON_PID_FILE", pid_file)
+    fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("a directory for everyone");
+    launch_as(family, &AS_NOBODY, READY).env("DAEMON_PID_FILE", pid_file)
 }
 
 #[test]
