@@ -89,8 +89,7 @@ fn with_groups(more: &str) -> Family {
 
 /// `program` as root, with the family's user database, started by way of `before`.
 pub fn launch<'a>(family: &'a Family, before: &[&str], program: &str) -> Launch<'a> {
-    let words: Vec<&str> = before.iter().copied().chain([program]).collect();
-    family.launch(words[0]).args(&words[1..]).under(in_database(family.directory()))
+    family.through(before, program).under(in_database(family.directory()))
 }
 
 /// Shows `program` in the family's directory, where other users can reach it. It is not copied: a program cannot be
@@ -119,7 +118,7 @@ pub fn launch_as_ordinary<'a>(family: &'a Family, program: &str) -> Launch<'a> {
 /// `program` as somebody else, by words for setpriv(1). Needs root, and a directory that this user may look into.
 pub fn launch_as<'a>(family: &'a Family, who: &[&str], program: &str) -> Launch<'a> {
     let (place, condition) = within_reach(family, program);
-    family.launch("setpriv").args(who).arg(place).under(condition)
+    family.through(&[&["setpriv"], who].concat(), place).under(condition)
 }
 
 /// The options, by their names.

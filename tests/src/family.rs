@@ -51,6 +51,12 @@ impl Family {
         Launch::new(self, program.as_ref())
     }
 
+    /// A program to launch by way of `starter`, words such as those of [`starter`](crate::starter).
+    pub fn through<S: AsRef<OsStr>>(&self, starter: &[S], program: impl AsRef<OsStr>) -> Launch<'_> {
+        let words: Vec<&OsStr> = starter.iter().map(AsRef::as_ref).chain([program.as_ref()]).collect();
+        self.launch(words[0]).args(&words[1..])
+    }
+
     /// A shell command to launch, with `$0`, `$1` and so on from `words`.
     pub fn shell<S: AsRef<OsStr>>(&self, command: &str, words: impl IntoIterator<Item = S>) -> Launch<'_> {
         self.launch("sh").arg("-c").arg(command).args(words)

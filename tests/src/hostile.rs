@@ -5,7 +5,9 @@ use std::io;
 use std::os::fd::{IntoRawFd, RawFd};
 use std::path::PathBuf;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::Mode;
@@ -48,6 +50,17 @@ pub fn ignored(signals: &'static [Signal]) -> Condition {
 /// All signals are blocked.
 pub fn blocked() -> Condition {
     Box::new(|| Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?))
+}
+
+/// The system call of this number fails with `errno`, from exec on and in all that the program starts: as on a kernel that
+/// lacks it (`ENOSYS`), or under a filter that forbids it (`EPERM`). It cannot gain privileges any more.
+pub fn denied(call: libc::c_long, errno: Errno) -> Condition {
+    Box::new(move || raw::forbid(call as u32, libc::SECCOMP_RET_ERRNO | errno as u32))
+}
+
+/// The system call of this number kills the process.
+pub fn deadly(call: libc::c_long) -> Condition {
+    Box::new(move || raw::forbid(call as u32, libc::SECCOMP_RET_KILL_PROCESS))
 }
 
 /// The file mode creation mask.

@@ -3,6 +3,19 @@
 //! A test makes a [`Family`], launches programs in it, and looks at them through [`Proc`]. What a family started is known
 //! by a variable in its environment, so that nothing can hide by leaving its parent, its session or its group, and all
 //! of it is killed when the test ends, however it ends.
+//!
+//! | to … | there is |
+//! | --- | --- |
+//! | start a program and see how it ends | [`Family::launch`], [`Family::shell`], [`Launch`], [`End`] |
+//! | … at a terminal | [`pty`] |
+//! | … by way of an init, qemu-user, valgrind, tmux, on a bindfs | [`starter`], [`Family::through`] |
+//! | … with descriptors open, signals ignored, a system call missing or forbidden | [`hostile`], [`Launch::under`] |
+//! | … as another user, with users and groups of its own | [`accounts`] |
+//! | … as a unit of a real systemd | [`systemd`] |
+//! | … with a fault at any of its system calls | [`tracer`] |
+//! | say what the program does, and know where it is | [`fixture`], [`Family::at`], [`Family::daemon`] |
+//! | look at a process | [`Proc`], [`Proc::status`], [`Proc::environ`], [`Proc::fdinfo`], [`Expected`] |
+//! | wait | [`until`], [`within`] |
 
 pub mod accounts;
 mod expected;
@@ -14,6 +27,7 @@ mod listing;
 mod proc;
 pub mod pty;
 mod raw;
+pub mod starter;
 pub mod systemd;
 #[cfg(target_arch = "x86_64")]
 pub mod tracer;

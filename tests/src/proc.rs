@@ -72,9 +72,7 @@ impl Proc {
         if matches!(state, 'Z' | 'X') {
             return None;
         }
-        let status = fs::read_to_string(at.join("status")).ok()?;
-        let status: BTreeMap<&str, &str> =
-            status.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name, value.trim())).collect();
+        let status = fields(&at.join("status"))?;
         let numbers = |name| -> Option<Vec<u32>> {
             status.get(name)?.split_whitespace().map(|number| number.parse().ok()).collect()
         };
@@ -99,9 +97,9 @@ impl Proc {
             capabilities: status
                 .iter()
                 .filter(|(name, _)| name.starts_with("Cap"))
-                .filter_map(|(name, set)| Some((name.to_string(), u64::from_str_radix(set, 16).ok()?)))
+                .filter_map(|(name, set)| Some((name.clone(), u64::from_str_radix(set, 16).ok()?)))
                 .collect(),
-            no_new_privileges: *status.get("NoNewPrivs")? == "1",
+            no_new_privileges: status.get("NoNewPrivs")? == "1",
             cwd: fs::read_link(at.join("cwd")).ok()?,
             root: fs::read_link(at.join("root")).ok()?,
             fds: descriptors(&at.join("fd"))?,
@@ -129,6 +127,16 @@ impl Proc {
         environ.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
     }
 
+    /// What /proc/PID/status says of `pid`, by the names of its lines: for what [`Proc`] has no field.
+    pub fn status(pid: i32) -> Option<BTreeMap<String, String>> {
+        fields(&Path::new("/proc").join(pid.to_string()).join("status"))
+    }
+
+    /// What /proc/PID/fdinfo says of descriptor `fd`: `pos`, `flags`, `lock` and so on; of several locks the last.
+    pub fn fdinfo(pid: i32, fd: i32) -> Option<BTreeMap<String, String>> {
+        fields(&Path::new("/proc").join(format!("{pid}/fdinfo/{fd}")))
+    }
+
     /// Whether an orphan of the process that runs this comes to `pid`: whether that is one of its ancestors.
     pub fn is_reaper(pid: i32) -> bool {
         // Not `of`: these may be other users', whose descriptors are nobody's business.
@@ -151,6 +159,13 @@ impl Proc {
 pub fn processes() -> Vec<i32> {
     let directory = fs::read_dir("/proc").expect("/proc is mounted");
     directory.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// The lines of a file, which are a name, a colon and a value each.
+fn fields(path: &Path) -> Option<BTreeMap<String, String>> {
+    let text = fs::read_to_string(path).ok()?;
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    Some(fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
 }
 
 fn descriptors(directory: &Path) -> Option<BTreeMap<i32, PathBuf>> {

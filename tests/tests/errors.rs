@@ -1,7 +1,6 @@
 //! What an error says: values that are wrong, and `Error` itself.
 
 use std::error::Error;
-use std::io;
 
 use daemon_runtime::{Daemon, Instance, Step};
 use nix::errno::Errno;

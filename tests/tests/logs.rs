@@ -38,10 +38,9 @@ fn read(path: &Path) -> String {
 
 /// Position and flags of an open file description.
 fn description(pid: i32, fd: i32) -> (u64, OFlag) {
-    let info = read(&Path::new("/proc").join(format!("{pid}/fdinfo/{fd}")));
-    let field = |name| info.lines().find_map(|line| line.strip_prefix(name)).expect("a field of fdinfo").trim();
-    let flags = i32::from_str_radix(field("flags:"), 8).expect("flags are octal");
-    (field("pos:").parse().expect("a number"), OFlag::from_bits_retain(flags))
+    let info = Proc::fdinfo(pid, fd).unwrap_or_else(|| panic!("process {pid} has no descriptor {fd}"));
+    let flags = i32::from_str_radix(&info["flags"], 8).expect("flags are octal");
+    (info["pos"].parse().expect("a number"), OFlag::from_bits_retain(flags))
 }
 
 /// Waits until the daemon has this file open as stdout, or stderr.
