@@ -2,7 +2,7 @@
 //!
 //! Linux calls are named after their manual pages. Each returns `nix`'s `Errno`, and is repeated after a signal: [`retry`].
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::disallowed_methods)]
 
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;

@@ -1,5 +1,5 @@
 //! The only unsafe code of the tests.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::disallowed_methods)]
 
 use std::io;
 use std::os::unix::process::CommandExt;
