@@ -20,8 +20,13 @@ pub fn qemu() -> [String; 1] {
     [format!("qemu-{}", if cfg!(target_arch = "x86") { "i386" } else { std::env::consts::ARCH })]
 }
 
-/// In valgrind, which says nothing of its own as long as there is no error. Needs valgrind.
-pub const VALGRIND: [&str; 2] = ["valgrind", "--quiet"];
+/// In valgrind, which writes errors, and nothing else, to the family's `valgrind.` with the number of the process. Needs
+/// valgrind.
+pub fn valgrind(family: &Family) -> [String; 3] {
+    // Not to stderr, which it would keep open in the daemon.
+    let log = format!("--log-file={}.%p", family.path("valgrind").display());
+    ["valgrind".into(), "--quiet".into(), log]
+}
 
 /// `program` where the family's directory `mount` is a bindfs(1) with `options`, such as `--chmod-deny`. From outside its
 /// files are seen in the directory `files`. Needs root and bindfs.

@@ -104,35 +104,3 @@ fn everything_at_once() {
         ]
     });
 }
-
-#[test]
-fn nohup() {
-    for program in PROGRAMS {
-        let family = Family::new();
-        family.launch("nohup").arg(program).run().assert_code(0);
-        Expected::default().assert(&family.daemon());
-    }
-}
-
-/// A shell's background job: SIGINT and SIGQUIT are ignored, stdin is `/dev/null`.
-#[test]
-fn background_job() {
-    for program in PROGRAMS {
-        let family = Family::new();
-        family.shell("\"$0\" & wait $!", [program]).run().assert_code(0);
-        Expected::default().assert(&family.daemon());
-    }
-}
-
-/// Both ends of a pipeline, and a command substitution.
-#[test]
-fn pipes() {
-    for program in PROGRAMS {
-        for command in ["x=$(\"$0\")", "echo | \"$0\"", "\"$0\" | cat", "\"$0\" 2>&1 | cat >&2", "echo | \"$0\" | cat"]
-        {
-            let family = Family::new();
-            family.shell(command, [program]).run().assert_code(0).assert_stderr("");
-            Expected::default().assert(&family.daemon());
-        }
-    }
-}

@@ -1,0 +1,349 @@
+//! What the program does wherever it is started, decided by itself: a row of the manual's table is a test here.
+//!
+//! It *detaches*: who started it gets the launcher's exit code, and the daemon has nothing of what started it. Or it
+//! *stays*: the very process that was started is the daemon, in the foreground.
+
+use std::fs;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+
+use tests::accounts::{self, AS_ALICE, Who, launch_as};
+use tests::pty::Pty;
+use tests::starter::{self, CONTAINER};
+use tests::systemd::{PROGRAMS, Systemd};
+use tests::{Expected, Family, Launch, Proc, Running, TAG, hostile, until};
+
+const READY: &str = env!("CARGO_BIN_EXE_ready");
+const FIXTURES: [&str; 4] =
+    [env!("CARGO_BIN_EXE_literal"), env!("CARGO_BIN_EXE_without_ready"), READY, env!("CARGO_BIN_EXE_by_hand")];
+
+/// Starts it, and fails unless it detaches: what started it ends well, and the daemon is as it always is.
+#[track_caller]
+fn assert_detaches(launch: Launch<'_>) {
+    let family = launch.family();
+    launch.run().assert_code(0);
+    Expected::default().assert(&family.daemon());
+}
+
+/// Starts it, and fails unless it stays: whoever started it waits, and the only process of the program is in the session
+/// that it was started in.
+#[track_caller]
+fn assert_stays(launch: Launch<'_>) -> Running<'_> {
+    let family = launch.family();
+    let mut running = launch.start();
+    until("the body", || {
+        assert!(!running.has_ended(), "it detaches, or fails: {:?}", running.stderr());
+        family.path("body").is_symlink().then_some(())
+    });
+    let daemons: Vec<Proc> =
+        family.members().into_iter().filter_map(Proc::of).filter(|it| it.name == "ready").collect();
+    let [daemon] = &daemons[..] else { panic!("not one process, but {daemons:#?}") };
+    assert!(Proc::lives(daemon.sid), "its session has no leader: {daemon:#?}");
+    running
+}
+
+/// An executable script. It is not written by this process, whose children could still have it open when it is executed.
+fn script(family: &Family, name: &str, text: &str) {
+    let write = "mkdir -p \"${1%/*}\" && printf '%s' \"$0\" > \"$1\" && chmod 755 \"$1\"";
+    family.shell(write, [text.as_ref(), family.path(name).as_os_str()]).run().assert_code(0);
+}
+
+// ---- By a person or a script
+
+#[test]
+fn shell() {
+    let family = Family::new();
+    let end = family.shell("\"$0\" && echo up", [READY]).run();
+    assert_eq!(end.assert_code(0).stdout, "up\n");
+    Expected::default().assert(&family.daemon());
+}
+
+#[test]
+fn nohup() {
+    for program in FIXTURES {
+        let family = Family::new();
+        family.launch("nohup").arg(program).run().assert_code(0);
+        Expected::default().assert(&family.daemon());
+    }
+}
+
+/// A shell's background job: SIGINT and SIGQUIT are ignored, stdin is `/dev/null`.
+#[test]
+fn background_job() {
+    for program in FIXTURES {
+        let family = Family::new();
+        family.shell("\"$0\" & wait $!", [program]).run().assert_code(0);
+        Expected::default().assert(&family.daemon());
+    }
+}
+
+/// Both ends of a pipeline, and a command substitution.
+#[test]
+fn pipes() {
+    for program in FIXTURES {
+        for command in ["x=$(\"$0\")", "echo | \"$0\"", "\"$0\" | cat", "\"$0\" 2>&1 | cat >&2", "echo | \"$0\" | cat"]
+        {
+            let family = Family::new();
+            family.shell(command, [program]).run().assert_code(0).assert_stderr("");
+            Expected::default().assert(&family.daemon());
+        }
+    }
+}
+
+#[test]
+fn setsid() {
+    assert_detaches(Family::new().through(&["setsid", "--wait"], READY));
+}
+
+#[test]
+fn empty_environment() {
+    let family = Family::new();
+    let tag = format!("{TAG}={}", family.directory().display());
+    assert_detaches(family.through(&["env", "-i", &tag], READY));
+}
+
+/// As ssh does: a shell at a terminal, which is closed when the shell has ended.
+#[test]
+fn remote_login() {
+    let family = Family::new();
+    let terminal = Pty::open();
+    let shell = terminal.launch(family.shell("\"$0\"", [READY]).env("SSH_CONNECTION", "::1 1 ::1 22"));
+    shell.run().assert_code(0);
+    let daemon = family.daemon();
+    terminal.close();
+    Expected::default().assert(&Proc::of(daemon.pid).expect("it survives the terminal"));
+}
+
+/// `ssh host app`: no terminal, and the connection ends when nobody holds the pipes any more.
+#[test]
+fn remote_command() {
+    let family = Family::new();
+    assert_detaches(family.shell("\"$0\"", [READY]).under(hostile::session_leader()));
+}
+
+/// With make's job server, whose pipe must not stay open.
+#[test]
+#[ignore = "needs make"]
+fn make() {
+    let family = Family::new();
+    fs::write(family.path("Makefile"), "start:\n\t+\"$(APP)\"\n").expect("a Makefile");
+    assert_detaches(family.launch("make").args(["-j2", "-f"]).arg(family.path("Makefile")).env("APP", READY));
+}
+
+/// A session without a terminal, hardly any environment, and a pipe to the mail that waits until it is closed.
+#[test]
+fn cron() {
+    let family = Family::new();
+    let launch = family.launch("/bin/sh").arg("-c").arg(format!("'{READY}'")).cwd("/").env("SHELL", "/bin/sh");
+    assert_detaches(launch.env("HOME", "/root").env("LOGNAME", "root").under(hostile::session_leader()));
+}
+
+/// As sudo, su and doas: another user, at the same terminal.
+#[test]
+#[ignore = "needs root"]
+fn sudo() {
+    let family = accounts::family();
+    launch_as(&family, &AS_ALICE, READY).run().assert_code(0);
+    let daemon = family.daemon();
+    Who::new(accounts::ALICE, accounts::ALICE, &[]).assert(&daemon);
+    Expected::default().assert(&daemon);
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn tmux() {
+    assert_detaches(starter::tmux(&Family::new(), &format!("'{READY}'")));
+}
+
+// ---- By a supervisor that says so
+
+#[test]
+fn notify_socket() {
+    let family = Family::new();
+    let socket = UnixDatagram::bind(family.path("notify")).expect("a socket");
+    let launch = family.launch(READY).env("NOTIFY_SOCKET", family.path("notify"));
+    let _running = assert_stays(launch.under(hostile::session_leader()));
+    let mut message = [0; 100];
+    let length = socket.recv(&mut message).expect("a message");
+    assert!(message[..length].starts_with(b"READY=1"), "{:?}", String::from_utf8_lossy(&message[..length]));
+}
+
+#[test]
+#[ignore = "needs Debian's start-stop-daemon"]
+fn start_stop_daemon() {
+    let family = Family::new();
+    let arguments = ["--start", "--quiet", "--pidfile"];
+    let start = family.launch("start-stop-daemon").args(arguments).arg(family.path("pid"));
+    assert_detaches(start.args(["--startas", READY]));
+}
+
+/// With `--background` it waits for READY=1, and the program need not detach.
+#[test]
+#[ignore = "needs Debian's start-stop-daemon"]
+fn start_stop_daemon_in_the_background() {
+    let family = Family::new();
+    let arguments = ["--start", "--quiet", "--background", "--make-pidfile", "--notify-await", "--pidfile"];
+    let start = family.launch("start-stop-daemon").args(arguments).arg(family.path("pid"));
+    start.args(["--startas", READY]).run().assert_code(0);
+    let pid = fs::read_to_string(family.path("pid")).expect("start-stop-daemon's pid file");
+    assert_eq!(pid.trim(), family.daemon().pid.to_string(), "the process that start-stop-daemon has started");
+}
+
+/// Sockets that wait for the first connection: LISTEN_PID.
+#[test]
+#[ignore = "needs systemd-socket-activate"]
+fn passed_sockets() {
+    let family = Family::new();
+    let socket = family.path("socket");
+    // It hands on nothing of its own environment but what it is told.
+    let tag = format!("--setenv={TAG}={}", family.directory().display());
+    let activate = family.launch("systemd-socket-activate").arg("--listen").arg(&socket).arg(tag);
+    let running = activate.arg(READY).start();
+    let _connection = until("a listener", || UnixStream::connect(&socket).ok());
+    assert_eq!(family.daemon().pid, running.pid(), "the process that was started");
+}
+
+// ---- By a supervisor that says nothing: the program has to be told
+
+#[test]
+#[ignore = "needs runit"]
+fn runit() {
+    let family = Family::new();
+    script(&family, "service/run", &format!("#!/bin/sh\nDAEMON_FOREGROUND= exec '{READY}'\n"));
+    let supervisor = assert_stays(family.launch("runsv").arg(family.path("service")));
+    assert_eq!(family.daemon().ppid, supervisor.pid(), "runsv's child");
+}
+
+#[test]
+#[ignore = "needs s6"]
+fn s6() {
+    let family = Family::new();
+    script(&family, "service/run", &format!("#!/bin/sh\nDAEMON_FOREGROUND= exec '{READY}'\n"));
+    let supervisor = assert_stays(family.launch("s6-supervise").arg(family.path("service")));
+    assert_eq!(family.daemon().ppid, supervisor.pid(), "s6-supervise's child");
+}
+
+#[test]
+#[ignore = "needs daemontools"]
+fn daemontools() {
+    let family = Family::new();
+    script(&family, "service/run", &format!("#!/bin/sh\nDAEMON_FOREGROUND= exec '{READY}'\n"));
+    let supervisor = assert_stays(family.launch("supervise").arg(family.path("service")));
+    assert_eq!(family.daemon().ppid, supervisor.pid(), "supervise's child");
+}
+
+/// As `nowait` of inetd(8) and xinetd(8): the connection is all three streams. The daemon lets go of it.
+#[test]
+fn inetd() {
+    let family = Family::new();
+    let (mut client, server) = UnixStream::pair().expect("a connection");
+    let end = || OwnedFd::from(server.try_clone().expect("a descriptor"));
+    let launch = family.launch(READY).stdin(end()).stdout(end()).stderr(end()).under(hostile::session_leader());
+    drop(server);
+    assert_detaches(launch);
+    let mut said = String::new();
+    client.read_to_string(&mut said).expect("the end of the connection");
+    assert_eq!(said, "", "what the client gets");
+}
+
+// ---- In a container
+
+/// `docker run`: the end of process 1 is the end of the container.
+#[test]
+#[ignore = "needs root"]
+fn container_without_init() {
+    assert_stays(Family::new().through(&CONTAINER, READY));
+}
+
+/// An entry script starts daemons and stays itself.
+#[test]
+#[ignore = "needs root"]
+fn container_with_a_shell() {
+    let family = Family::new();
+    let shell = ["sh", "-c", "\"$0\" && : > \"$DAEMON_TEST_FAMILY/up\"; exec sleep 1000"];
+    let _container = family.through(&starter::container(&shell), READY).start();
+    until("the launcher's success", || family.path("up").exists().then_some(()));
+    let daemon = family.named("ready");
+    assert!(!Proc::lives(daemon.sid), "its session has a leader: {daemon:#?}");
+    assert_eq!(Proc::of(daemon.ppid).expect("its parent").name, "sleep", "who has adopted it: {daemon:#?}");
+}
+
+/// `docker exec`: its parent is in no namespace that it can see.
+#[test]
+#[ignore = "needs root"]
+fn container_entered_later() {
+    let family = Family::new();
+    let _container = family.through(&CONTAINER, "sleep").arg("1000").start();
+    let init = family.named("sleep");
+    let target = init.pid.to_string();
+    family.through(&["nsenter", "--target", &target, "--pid", "--mount"], READY).run().assert_code(0);
+    let daemon = family.named("ready");
+    assert!(!Proc::lives(daemon.sid), "its session has a leader: {daemon:#?}");
+    assert_eq!(daemon.ppid, init.pid, "who has adopted it: {daemon:#?}");
+}
+
+// ---- By an emulator or an instrument
+
+#[test]
+#[ignore = "needs valgrind"]
+fn valgrind() {
+    let family = Family::new();
+    family.through(&starter::valgrind(&family), READY).run().assert_code(0);
+    for entry in family.directory().read_dir().expect("the family's directory") {
+        let path = entry.expect("an entry").path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("valgrind.")) {
+            assert_eq!(fs::read_to_string(&path).expect("a log"), "", "errors in {}", path.display());
+        }
+    }
+    let daemon = family.daemon();
+    assert!(!Proc::lives(daemon.sid), "its session has a leader: {daemon:#?}");
+}
+
+// ---- By systemd
+
+/// Starts the fixture as a unit. Its main process is the daemon; it leads its session if it stays.
+fn assert_unit(kind: &str, more: &str, stays: bool) {
+    let (systemd, name) = (Systemd::shared(), format!("starter-{kind}"));
+    let directory = format!("/run/{name}");
+    let unit = format!(
+        "[Service]\nType={kind}\nRuntimeDirectory={name}\nEnvironment={TAG}={directory}\n{more}\n\
+         ExecStart={PROGRAMS}/ready touch=starting notify touch=body pause\n"
+    );
+    systemd.units(&[(&format!("{name}.service"), &unit)]);
+    let started = systemd.systemctl(&["start", &name]);
+    assert!(started.status.success(), "{started:?}\n{:#?}", systemd.journal(&name));
+    let body = until("the body", || fs::read_link(systemd.path(&directory).join("body")).ok());
+    let main = systemd.property(&name, "MainPID");
+    assert_eq!(main, body.to_string_lossy(), "the main process is the daemon");
+    let stat = systemd.run("cat", [&*format!("/proc/{main}/stat")]).stdout;
+    let session = String::from_utf8(stat).expect("ASCII").split(' ').nth(5).map(str::to_owned);
+    assert_eq!(session.as_ref() == Some(&main), stays, "it stays in the session that systemd made for it");
+    assert!(systemd.systemctl(&["stop", &name]).status.success(), "{:#?}", systemd.journal(&name));
+}
+
+#[test]
+#[ignore = "needs root and systemd"]
+fn systemd_notify() {
+    assert_unit("notify", "", true);
+}
+
+#[test]
+#[ignore = "needs root and systemd"]
+fn systemd_exec() {
+    assert_unit("exec", "", true);
+}
+
+#[test]
+#[ignore = "needs root and systemd"]
+fn systemd_simple() {
+    assert_unit("simple", "", true);
+}
+
+/// `PIDFile=` tells this type from the others.
+#[test]
+#[ignore = "needs root and systemd"]
+fn systemd_forking() {
+    let pid_file = "/run/starter-forking/pid";
+    assert_unit("forking", &format!("PIDFile={pid_file}\nEnvironment=DAEMON_PID_FILE={pid_file}"), false);
+}
