@@ -64,19 +64,19 @@ fn chroot_with_everything() {
 
             let daemon = inside(&family, &root, "end");
             Who::new(ALICE, 4100, &[4100, 4101]).assert(&daemon);
-            assert!(daemon.no_new_privileges);
+            assert!(daemon.no_new_privileges, "it can gain privileges");
             assert_eq!((&daemon.root, &daemon.cwd), (&root, &root.join("var")));
             let open = [family.path("in"), log.clone(), "/dev/null".into(), pid_file.clone()];
             assert_eq!(daemon.fds.values().cloned().collect::<Vec<_>>(), open);
             assert_eq!(fs::read_to_string(&log).expect("a log"), "hello\n");
             assert_eq!(fs::read_to_string(&pid_file).expect("a pid file"), format!("{}\n", daemon.pid));
-            assert!(Family::is_locked(&pid_file));
+            assert!(Family::is_locked(&pid_file), "nobody holds the pid file");
 
             kill(Pid::from_raw(daemon.pid), Signal::SIGTERM).expect("it can be signalled");
             family.assert_gone();
             // What is outside cannot be removed from inside; empty, it hinders no start.
             match pid_file.starts_with(&root) {
-                true => assert!(!pid_file.exists()),
+                true => assert!(!pid_file.exists(), "the pid file inside is left"),
                 false => assert_eq!(fs::read_to_string(&pid_file).expect("a pid file"), ""),
             }
         }

@@ -50,9 +50,10 @@ fn the_error_answers() {
     let threads = Daemon::new().start().expect_err("threads");
     assert_eq!((threads.step(), threads.exit_code()), (Some(Step::Threads), 70));
     // The text says the cause; said by `source` too, a chain of errors would print it twice.
-    assert!(bad.source().is_none() && threads.source().is_none());
+    assert!(bad.source().is_none(), "a bad value has no cause");
+    assert!(threads.source().is_none(), "threads have no cause");
     let call = Instance::at("/dev/null/pid").pid().expect_err("not a directory");
-    assert!(call.source().is_none());
+    assert!(call.source().is_none(), "the cause is in the text already");
     assert_eq!(call.raw_os_error(), Some(Errno::ENOTDIR as i32));
     assert_eq!((call.step(), call.exit_code()), (None, 71));
     assert_eq!(format!("{threads}"), format!("{threads:?}"));

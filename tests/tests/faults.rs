@@ -242,7 +242,8 @@ fn sweep(scene: Scene) {
     let mut wrong = Vec::new();
     let clean = trace(scene.launch(&family), |_| None, |record| wrong = scene.wrong(&family, record));
     assert!(wrong.is_empty(), "{wrong:?}");
-    assert!(clean.body && clean.code() == Some(0), "{clean:#?}");
+    assert!(clean.body, "the body is not reached: {clean:#?}");
+    assert_eq!(clean.code(), Some(0), "{clean:#?}");
     drop(family);
     let goes = clean.of(Role::Launcher).filter(|call| sends(call)).count();
 
@@ -324,10 +325,12 @@ fn terminated_in_the_foreground() {
         (record, pid_file.exists())
     };
     let (clean, written) = launch(None);
-    assert!(clean.body && written, "{clean:#?}");
+    assert!(clean.body, "the body is not reached: {clean:#?}");
+    assert!(written, "no pid file: {clean:#?}");
     for call in &clean.calls {
         let (record, left) = launch(Some(call.nth));
-        assert!(!record.body && !left, "{call}: {record:#?}");
+        assert!(!record.body, "{call}: it goes on: {record:#?}");
+        assert!(!left, "{call}: the pid file is left: {record:#?}");
     }
 }
 
@@ -384,7 +387,8 @@ fn failing_steps() {
         for part in *says {
             assert!(said.contains(part), "{part:?} is not in {said:?}");
         }
-        assert!(record.hung.is_empty() && !record.body, "{record:#?}");
+        assert!(record.hung.is_empty(), "it hangs: {record:#?}");
+        assert!(!record.body, "the body is reached: {record:#?}");
         family.assert_gone();
     }
 }

@@ -39,7 +39,7 @@ fn no_new_privileges() {
 fn no_new_privileges_for_anybody() {
     let family = family();
     with(launch_as_ordinary(&family, READY), &[("no_new_privileges", "")]).run().assert_code(0);
-    assert!(family.daemon().no_new_privileges);
+    assert!(family.daemon().no_new_privileges, "it can gain privileges");
 }
 
 /// The soft and the hard limit of the core file's size.

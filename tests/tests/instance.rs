@@ -32,7 +32,7 @@ fn start(family: &Family, pid_file: &Path, words: &[&str]) -> i32 {
 #[track_caller]
 fn assert_pid(daemon: &Instance, pid: i32) {
     assert_eq!(daemon.pid().expect("it can be seen"), Some(pid as u32));
-    assert!(!daemon.is_stale().expect("it can be seen"));
+    assert!(!daemon.is_stale().expect("it can be seen"), "it runs, and is stale");
 }
 
 /// Fails unless it is this error, in words that name the file.
@@ -60,13 +60,13 @@ fn runs_and_is_stopped() {
     let daemon = Instance::at(&pid_file);
     for timeout in [DEADLINE, Duration::MAX] {
         assert_absent(&daemon, "there is no such file");
-        assert!(!daemon.is_stale().expect("it can be seen"));
+        assert!(!daemon.is_stale().expect("it can be seen"), "it runs, and is stale");
         let pid = start(&family, &pid_file, &[]);
         assert_pid(&daemon, pid);
         daemon.stop(timeout).expect("it can be stopped");
         // Now, and not soon: the next start finds the place free.
-        assert!(!Proc::lives(pid));
-        assert!(!pid_file.exists());
+        assert!(!Proc::lives(pid), "it still runs");
+        assert!(!pid_file.exists(), "the pid file is left");
     }
 }
 
@@ -96,12 +96,12 @@ fn stopped_gracefully() {
         let stopped = scope.spawn(|| daemon.stop(DEADLINE));
         let pid = family.at("stopping").pid;
         assert_pid(&daemon, pid);
-        assert!(!stopped.is_finished());
+        assert!(!stopped.is_finished(), "stop does not wait");
         fs::write(family.path("go"), "").expect("a mark");
         stopped.join().expect("no panic").expect("it can be stopped");
     });
-    assert!(family.path("finished").is_symlink());
-    assert!(!pid_file.exists());
+    assert!(family.path("finished").is_symlink(), "its work was cut off");
+    assert!(!pid_file.exists(), "the pid file is left");
 }
 
 #[test]
@@ -112,14 +112,14 @@ fn deaf_to_sigterm() {
     let pid = start(&family, &pid_file, &["ignore=15"]);
     let (limit, started) = (Duration::from_millis(300), Instant::now());
     assert_error(daemon.stop(limit), 75, &format!("cannot stop process {pid}: it still runs 300ms after SIGTERM"));
-    assert!(started.elapsed() >= limit);
+    assert!(started.elapsed() >= limit, "stop does not wait");
     assert_error(daemon.stop(Duration::ZERO), 75, "still runs");
     assert_pid(&daemon, pid);
     daemon.stop_or_kill(limit).expect("it can be killed");
-    assert!(!Proc::lives(pid));
+    assert!(!Proc::lives(pid), "it still runs");
     // It had no time to remove it.
     assert_absent(&daemon, "no process holds it");
-    assert!(daemon.is_stale().expect("it can be seen"));
+    assert!(daemon.is_stale().expect("it can be seen"), "its file is not stale");
     let next = start(&family, &pid_file, &[]);
     assert_pid(&daemon, next);
     daemon.stop_or_kill(DEADLINE).expect("it can be stopped");
@@ -182,7 +182,7 @@ fn stale() {
         assert_eq!(daemon.is_stale().expect("it can be seen"), !content.is_empty());
         assert_eq!(fs::read_to_string(&pid_file).expect("the file"), content);
     }
-    assert!(Proc::lives(stranger.pid()));
+    assert!(Proc::lives(stranger.pid()), "a stranger was signalled");
 }
 
 /// Somebody has the lock who is no daemon: not a signal is sent, and a start does not take the pid for true either.
@@ -201,7 +201,7 @@ fn locked_by_a_stranger() {
         assert_error(stopped.join().expect("no panic"), 69, "find out who has locked it");
         late.join().expect("no panic").assert_code(69).assert_says(&["held by a process that has not written its pid"]);
     });
-    assert!(Proc::lives(stranger.pid()));
+    assert!(Proc::lives(stranger.pid()), "a stranger was signalled");
     drop(lock);
     start(&family, &pid_file, &[]);
 }
@@ -253,8 +253,9 @@ fn not_a_pid_file() {
         ("file/pid", "Not a directory"),
     ] {
         let daemon = Instance::at(family.path(name));
-        let named =
-            |error: Error| assert!(error.to_string().contains(why) && error.to_string().contains(name), "{error}");
+        let named = |error: Error| {
+            assert!([why, name].iter().all(|part| error.to_string().contains(part)), "{why}, {name}: {error}")
+        };
         named(daemon.pid().expect_err(name));
         named(daemon.is_stale().expect_err(name));
         named(daemon.stop(DEADLINE).expect_err(name));
@@ -304,7 +305,7 @@ fn a_pid_that_its_owner_has_forged() {
         77,
         &format!("it belongs to user 65534, and process {} does not", victim.pid()),
     );
-    assert!(Proc::lives(victim.pid()));
+    assert!(Proc::lives(victim.pid()), "another process was signalled");
 }
 
 /// A service that once ran as another user can still be seen and stopped by root.
@@ -336,7 +337,7 @@ fn in_another_pid_namespace() {
     until("the pid file is written", || (fs::read_to_string(&pid_file).ok()? == line).then_some(()));
     let why = format!("process {} does not hold it; ask in the pid namespace", victim.pid());
     assert_error(Instance::at(&pid_file).stop_or_kill(DEADLINE), 69, &why);
-    assert!(Proc::lives(victim.pid()));
+    assert!(Proc::lives(victim.pid()), "another process was signalled");
     drop(running);
 }
 

@@ -27,7 +27,7 @@ fn signals_to_the_launcher() {
         let pid_file = family.path("pid");
         let launcher = family.launch(READY).args(STARTING).env("DAEMON_PID_FILE", &pid_file).start();
         let daemon = family.at("starting");
-        assert!(Family::is_locked(&pid_file));
+        assert!(Family::is_locked(&pid_file), "nobody holds the pid file");
         launcher.signal(signal);
         let end = launcher.end();
         let ended_by = end.status.signal().or(end.status.code().map(|code| code - 128));
@@ -46,7 +46,7 @@ fn a_session_of_its_own() {
     let daemon = family.at("starting");
     launcher.signal(Signal::SIGTERM);
     launcher.end().assert_signal(Signal::SIGTERM);
-    assert!(!Proc::lives(daemon.pid));
+    assert!(!Proc::lives(daemon.pid), "the daemon still runs");
 }
 
 /// The launcher of a failed start has something to say, and stderr is a pipe that nobody reads.
@@ -56,7 +56,7 @@ fn nobody_reads_stderr() {
     let (unread, full) = full_pipe();
     let mut launcher = family.launch(READY).args(["touch=starting", "signal=9"]).stderr(full).start();
     until("the launcher alone", || (family.members() == [launcher.pid()] && is_writing(launcher.pid())).then_some(()));
-    assert!(!launcher.has_ended());
+    assert!(!launcher.has_ended(), "the launcher does not wait");
     launcher.signal(Signal::SIGTERM);
     launcher.end().assert_signal(Signal::SIGTERM);
     drop(unread);
@@ -98,7 +98,7 @@ fn signals_to_the_launcher_of_a_main_without_its_ready() {
         let launcher = launch.start();
         family.at("starting");
         launcher.signal(signal);
-        assert!(!launcher.end().status.success());
+        assert!(!launcher.end().status.success(), "the launcher exits with 0");
         family.assert_nothing_left(&pid_file);
     }
 }
@@ -123,7 +123,7 @@ fn the_terminal_closes_while_starting() {
     let launcher = terminal.launch(family.launch(READY)).args(STARTING).start();
     family.at("starting");
     terminal.close();
-    assert!(!launcher.end().status.success());
+    assert!(!launcher.end().status.success(), "the launcher exits with 0");
     family.assert_gone();
 }
 

@@ -157,7 +157,7 @@ mod traced {
         assert!(places.is_sorted(), "{places:?} {record:#?}");
         let count = |role| record.of(role).filter(|call| call.name() == "setsid").count();
         assert_eq!([count(Role::Launcher), count(Role::Daemon)], [0, 0]);
-        assert!(record.body);
+        assert!(record.body, "the body is not reached");
     }
 
     /// Where a process makes the first of these calls.
@@ -249,7 +249,7 @@ fn the_daemon_survives_its_terminal() {
         let other = Pty::open();
         let witness = other.launch(family.launch("sleep").arg("100")).start();
         other.close();
-        assert!(!witness.end().status.success());
+        assert!(!witness.end().status.success(), "the terminal was not hung up");
         Expected::default().assert(&Proc::of(daemon.pid).expect("the daemon survives"));
     }
 }

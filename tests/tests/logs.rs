@@ -177,7 +177,7 @@ fn a_fifo_with_a_reader() {
     let mut reader: File = reader.expect("the reader's end");
     launch(&family, &fifo).args(TWICE).run().assert_code(0);
     let daemon = family.daemon();
-    assert!(!description(daemon.pid, 1).1.contains(OFlag::O_NONBLOCK));
+    assert!(!description(daemon.pid, 1).1.contains(OFlag::O_NONBLOCK), "the FIFO is left as nonblocking");
     let mut said = [0; 8];
     reader.read_exact(&mut said).expect("what the daemon has written");
     assert_eq!(&said, b"one\nuno\n");
@@ -221,7 +221,8 @@ fn reopened_on_sighup() {
         assert_eq!(now.map(|(position, _)| position), [8, 8]);
         for (_, flags) in now {
             let unwanted = OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-            assert!(flags.contains(OFlag::O_APPEND) && !flags.intersects(unwanted), "{flags:?}");
+            assert!(flags.contains(OFlag::O_APPEND), "not appended to: {flags:?}");
+            assert!(!flags.intersects(unwanted), "{flags:?}");
         }
         // And nothing else has been left open.
         assert_eq!(Proc::of(daemon.pid).expect("it lives").fds.len(), 3);
@@ -249,7 +250,7 @@ type Obstacle = (fn(&Path, &Proc), &'static str, fn(&Path, &Proc));
 fn prlimit(daemon: &Proc, descriptors: &str) {
     let mut command = std::process::Command::new("prlimit");
     command.arg(format!("--pid={}", daemon.pid)).arg(format!("--nofile={descriptors}:"));
-    assert!(command.status().expect("prlimit").success());
+    assert!(command.status().expect("prlimit").success(), "prlimit fails");
 }
 
 const OBSTACLES: [Obstacle; 4] = [
@@ -547,9 +548,8 @@ fn numbers(series: &str, text: &str) -> Vec<usize> {
 #[track_caller]
 fn assert_whole(files: &[String]) {
     let text = files.concat();
-    assert!(text.ends_with('\n'));
-    // It was writing all the time.
-    assert!(files.iter().filter(|file| !file.is_empty()).count() > ROTATIONS / 2);
+    assert!(text.ends_with('\n'), "the last line is torn");
+    assert!(files.iter().filter(|file| !file.is_empty()).count() > ROTATIONS / 2, "it was not writing all the time");
     for series in ["out", "err"] {
         let numbers = numbers(series, &text);
         assert!(numbers.len() >= 10_000, "{} lines", numbers.len());

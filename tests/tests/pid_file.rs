@@ -36,7 +36,7 @@ fn pid_in(pid_file: &Path) -> i32 {
 fn daemon_of(pid_file: &Path) -> Proc {
     let pid = pid_in(pid_file);
     let daemon = Proc::of(pid).unwrap_or_else(|| panic!("process {pid} is dead"));
-    assert!(Family::is_locked(pid_file));
+    assert!(Family::is_locked(pid_file), "nobody holds the pid file");
     daemon
 }
 
@@ -206,7 +206,8 @@ fn removed_before_it_is_locked() {
         },
         |record| assert_eq!(daemon_of(&pid_file).pid, record.pids[&Role::Daemon]),
     );
-    assert!(removed && record.body, "{record:#?}");
+    assert!(removed, "the file was never removed: {record:#?}");
+    assert!(record.body, "it does not start: {record:#?}");
 }
 
 #[test]
@@ -519,7 +520,7 @@ fn left_behind_by_sigkill() {
     send(Signal::SIGKILL, first.pid);
     until_dead(first.pid);
     assert_eq!(pid_in(&pid_file), first.pid);
-    assert!(!Family::is_locked(&pid_file));
+    assert!(!Family::is_locked(&pid_file), "somebody holds the pid file");
     let second = start(&family, &pid_file);
     assert_ne!(first.pid, second.pid);
 }
@@ -575,10 +576,13 @@ fn lock_not_inherited() {
     let daemon = family.daemon();
     let sleeps = |pid: &i32| Proc::of(*pid).is_some_and(|child| child.name == "sleep");
     let child = until("the program", || family.members().into_iter().find(sleeps));
-    assert!(!Proc::of(child).expect("it stays").fds.values().any(|open| *open == pid_file));
+    assert!(
+        !Proc::of(child).expect("it stays").fds.values().any(|open| *open == pid_file),
+        "a child has the pid file open"
+    );
     send(Signal::SIGKILL, daemon.pid);
     until_dead(daemon.pid);
-    assert!(Proc::lives(child));
+    assert!(Proc::lives(child), "the child does not stay");
     start(&family, &pid_file);
 }
 

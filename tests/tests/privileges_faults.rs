@@ -89,7 +89,8 @@ fn no_half_dropped_rights() {
         let family = family();
         let mut state = Vec::new();
         let record = trace(program(&family), |_| None, |record| state = wrong(record, false));
-        assert!(record.body && state.is_empty(), "{state:?}, {record:#?}");
+        assert!(record.body, "the body is not reached: {record:#?}");
+        assert!(state.is_empty(), "{state:?}, {record:#?}");
         record
     };
     for number in CLAIMS {

@@ -78,7 +78,7 @@ fn started_and_stopped() {
     service.start(&[], &["touch=second"]).assert_code(1);
     service.start(&["--oknodo"], &["touch=second"]).assert_code(0);
     assert_eq!(service.family.members(), [pid]);
-    assert!(!service.family.path("second").is_symlink());
+    assert!(!service.family.path("second").is_symlink(), "a second daemon runs");
 
     service.tool(&["--stop", "--retry", "20"]).assert_code(0);
     service.family.assert_nothing_left(&service.pid_file);

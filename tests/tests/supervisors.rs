@@ -58,7 +58,7 @@ fn process_1_runs_and_stops() {
     kill(Pid::from_raw(server.pid), Signal::SIGTERM).expect("it can be signalled");
     // A process 1 cannot die of SIGTERM itself, but end as if.
     container.end().assert_code(128 + 15);
-    assert!(!pid_file.exists());
+    assert!(!pid_file.exists(), "the pid file is left");
     family.assert_gone();
 }
 
@@ -204,9 +204,8 @@ fn notifies_of_a_failed_start() {
         assert!(status.contains(says), "{message:?}");
         assert!(!has(&message, "READY=1"), "{message:?}");
     }
-    // Each once.
     socket.set_nonblocking(true).expect("a socket need not wait");
-    assert!(socket.recv(&mut [0]).is_err());
+    assert!(socket.recv(&mut [0]).is_err(), "it is told more than once");
 }
 
 // ---- start-stop-daemon

@@ -53,12 +53,13 @@ fn boot_and_leave_traces() -> (Systemd, Traces) {
     // It ignores what may be ignored, and has a child in a session of its own.
     let service = "[Service]\nExecStart=/bin/sh -c 'trap \"\" TERM HUP; setsid sleep 1000 & sleep 1000'\n";
     systemd.units(&[("stubborn.service", service)]);
-    assert!(systemd.systemctl(&["start", "stubborn"]).status.success());
+    assert!(systemd.systemctl(&["start", "stubborn"]).status.success(), "the service does not start");
     systemd.write("/tmp/daemon-test-file", "");
     systemd.write("/etc/daemon-test-file", "");
     assert_no_files();
     let traces = Traces::of(&systemd);
-    assert!(traces.processes() >= 2 && traces.has_cgroup());
+    assert!(traces.processes() >= 2, "too few processes to see that they go");
+    assert!(traces.has_cgroup(), "no cgroup to see that it goes");
     (systemd, traces)
 }
 
@@ -68,7 +69,7 @@ fn after_a_test() {
     let (systemd, traces) = boot_and_leave_traces();
     drop(systemd);
     assert_eq!(traces.processes(), 0);
-    assert!(!traces.has_cgroup());
+    assert!(!traces.has_cgroup(), "its cgroup is left");
     assert_no_files();
 }
 
@@ -81,9 +82,9 @@ fn after_a_panic() {
         traces = Some(its);
         panic!("as a failing test does");
     }));
-    assert!(panicked.is_err());
+    assert!(panicked.is_err(), "no panic");
     let traces = traces.expect("it booted");
     assert_eq!(traces.processes(), 0);
-    assert!(!traces.has_cgroup());
+    assert!(!traces.has_cgroup(), "its cgroup is left");
     assert_no_files();
 }

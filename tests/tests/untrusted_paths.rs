@@ -64,7 +64,7 @@ fn symbolic_links() {
             refused(&family, option, &trap, "symbolic link");
             assert_eq!(fs::read_link(&trap).expect("the link"), *target);
             assert_eq!(state(&secret), before);
-            assert!(!new.exists());
+            assert!(!new.exists(), "the link was followed");
             fs::remove_file(&trap).expect("the link");
         }
     }

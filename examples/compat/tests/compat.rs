@@ -13,7 +13,9 @@ fn detaches_when_asked() {
     let start = || family.launch(COMPAT).arg("-d").arg(family.directory()).run();
     start().assert_code(0).assert_stderr("");
     let daemon = family.only();
-    assert!(Proc::is_reaper(daemon.ppid) && daemon.sid != daemon.pid && daemon.tty == 0, "{daemon:#?}");
+    assert!(Proc::is_reaper(daemon.ppid), "another parent: {daemon:#?}");
+    assert_ne!(daemon.sid, daemon.pid, "it leads its session: {daemon:#?}");
+    assert_eq!(daemon.tty, 0, "it has a terminal: {daemon:#?}");
     assert_eq!((daemon.umask, &*daemon.cwd), (0o027, family.directory()));
     let pid = format!("{}\n", daemon.pid);
     assert_eq!(fs::read_to_string(family.path("compat.pid")).expect("a pid file"), pid);

@@ -119,7 +119,9 @@ fn is_a_daemon() {
     let (family, server) = started();
     let daemon = Proc::of(server.pid).expect("it runs");
     assert!(Proc::is_reaper(daemon.ppid), "{daemon:#?}");
-    assert!(daemon.sid != daemon.pid && daemon.sid == daemon.pgid && daemon.tty == 0, "{daemon:#?}");
+    assert_ne!(daemon.sid, daemon.pid, "it leads its session: {daemon:#?}");
+    assert_eq!(daemon.sid, daemon.pgid, "it left its group: {daemon:#?}");
+    assert_eq!(daemon.tty, 0, "it has a terminal: {daemon:#?}");
     assert_eq!(daemon.cwd, Path::new("/"));
     for (stream, target) in [(0, Path::new("/dev/null")), (1, &family.path("log")), (2, &family.path("log"))] {
         assert_eq!(daemon.fds[&stream], target, "{daemon:#?}");
@@ -156,12 +158,13 @@ fn drains_its_clients() {
     let mut stop = echo(&family, "stop").start();
     until("the end of listening", || TcpStream::connect(&server.address).is_err().then_some(()));
     client.assert_echoes("still here\n");
-    assert!(!stop.has_ended() && Proc::lives(server.pid));
+    assert!(!stop.has_ended(), "stop does not wait");
+    assert!(Proc::lives(server.pid), "the server does not wait for its client");
     client.assert_ends();
     let stop = stop.end();
     assert!(stop.took < Duration::from_secs(5), "{stop:#?}");
     stop.assert_code(0);
-    assert!(!text(&family.path("log")).contains("still run"));
+    assert!(!text(&family.path("log")).contains("still run"), "the log says that it did not wait");
 }
 
 /// A client that stays and stays has five seconds.
@@ -173,7 +176,10 @@ fn does_not_drain_for_ever() {
     let stop = echo(&family, "stop").run();
     stop.assert_code(0);
     assert!(stop.took > Duration::from_secs(5), "{stop:#?}");
-    assert!(text(&family.path("log")).contains("these threads still run: 127.0.0.1:"));
+    assert!(
+        text(&family.path("log")).contains("these threads still run: 127.0.0.1:"),
+        "the log does not say who was cut off"
+    );
     assert_eq!(client.line(), "");
 }
 
@@ -190,7 +196,8 @@ fn restarts() {
     let end = restart.end();
     assert!(end.stdout.starts_with(&format!("stopped process {}\n", old.pid)), "{end:#?}");
     let new = Server::of(&family, &end);
-    assert!(new.pid != old.pid && new.address == old.address);
+    assert_ne!(new.pid, old.pid, "the old server still runs");
+    assert_eq!(new.address, old.address);
     new.client().assert_echoes("anew\n");
 }
 

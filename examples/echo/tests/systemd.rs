@@ -40,7 +40,7 @@ fn lives_well(systemd: &Systemd, unit: &str, log: impl Fn() -> String) {
     }
     systemctl(systemd, "stop", SERVICE);
     assert_eq!(systemd.property(SERVICE, "Result"), "success", "{:#?}", systemd.journal(SERVICE));
-    assert!(!serves(systemd));
+    assert!(!serves(systemd), "it serves without being started");
 }
 
 #[test]

@@ -43,7 +43,8 @@ fn shows_its_row_of_the_process_table() {
     let family = Family::new();
     let (daemon, address) = started(&family);
     let page = get(address, "/");
-    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("content-type: text/html"), "{page}");
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "another status: {page}");
+    assert!(page.contains("content-type: text/html"), "another type: {page}");
     let cell = |name: &str| {
         let (_, after) = page.split_once(&format!("<tr><th>{name}<td>")).unwrap_or_else(|| panic!("{name}: {page}"));
         after.lines().next().unwrap_or_default()
@@ -54,7 +55,7 @@ fn shows_its_row_of_the_process_table() {
     assert!(Proc::is_reaper(daemon.ppid), "{daemon:#?}");
     assert_eq!((cell("session leader"), cell("terminal")), ("no", "none"));
     assert!(page.contains("<p>Up for "), "{page}");
-    assert!(get(address, "/other").starts_with("HTTP/1.1 404 "));
+    assert!(get(address, "/other").starts_with("HTTP/1.1 404 "), "another path has a page");
 }
 
 /// A client that is in the middle of its request when SIGTERM comes gets its answer; then the server ends.
@@ -67,13 +68,17 @@ fn ends_gracefully() {
     until("the server to read the first half", || has_read(address, stream.local_addr().ok()?).then_some(()));
     family.launch("kill").arg(daemon.pid.to_string()).run().assert_code(0);
     until("the end of listening", || TcpStream::connect(address).is_err().then_some(()));
-    assert!(Proc::lives(daemon.pid));
+    assert!(Proc::lives(daemon.pid), "it does not finish its request");
     write!(stream, "Host: {address}\r\n\r\n").expect("the other half");
     let page = answer(stream);
-    assert!(page.starts_with("HTTP/1.1 200 OK\r\n") && page.contains("<p>Up for "), "{page}");
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "another status: {page}");
+    assert!(page.contains("<p>Up for "), "another page: {page}");
     family.assert_gone();
     let log = fs::read_to_string(family.path("log")).expect("the log");
-    assert!(log.contains("INFO") && log.contains("serving\n") && log.ends_with("stopped\n"), "{log}");
+    for part in ["INFO", "serving\n"] {
+        assert!(log.contains(part), "{part:?} is not in {log}");
+    }
+    assert!(log.ends_with("stopped\n"), "{log}");
 }
 
 /// Whether the server has accepted the client and read what it has sent: proc_pid_net(5).
@@ -95,11 +100,12 @@ fn opens_its_log_anew() {
     fs::rename(family.path("log"), family.path("log.1")).expect("a log");
     family.launch("kill").args(["-HUP", &daemon.pid.to_string()]).run().assert_code(0);
     until("a new log", || family.path("log").exists().then_some(()));
-    assert!(get(address, "/").starts_with("HTTP/1.1 200 OK\r\n"));
+    assert!(get(address, "/").starts_with("HTTP/1.1 200 OK\r\n"), "it does not serve");
     family.launch("kill").arg(daemon.pid.to_string()).run().assert_code(0);
     family.assert_gone();
     let logs = ["log.1", "log"].map(|name| fs::read_to_string(family.path(name)).expect("a log"));
-    assert!(logs[0].ends_with("serving\n") && logs[1].ends_with("stopped\n"), "{logs:?}");
+    assert!(logs[0].ends_with("serving\n"), "the old log: {logs:?}");
+    assert!(logs[1].ends_with("stopped\n"), "the new log: {logs:?}");
 }
 
 #[test]

@@ -35,7 +35,8 @@ fn uses_its_rights_and_gives_them_up() {
     }
     let daemon = family.only();
     assert_eq!((daemon.uids, daemon.gids), ([NOBODY; 4], [NOBODY; 4]));
-    assert!(!daemon.groups.contains(&0) && daemon.no_new_privileges, "{daemon:#?}");
+    assert!(!daemon.groups.contains(&0), "it has root's group: {daemon:#?}");
+    assert!(daemon.no_new_privileges, "it can gain privileges: {daemon:#?}");
     assert!(Proc::is_reaper(daemon.ppid), "{daemon:#?}");
 }
 
