@@ -101,7 +101,7 @@ fn chroot_alone() {
 /// `chdir` is a path inside: links and `..` do not lead out.
 #[test]
 #[ignore = "needs root"]
-fn chdir_stays_inside() {
+fn chdir_stays_inside_of_the_new_root() {
     for (chdir, target, leads_to) in [("/link", "/var", "var"), ("/link", "../../../../var", "var"), ("/../..", "", "")]
     {
         let family = family();
@@ -116,7 +116,7 @@ fn chdir_stays_inside() {
 
 #[test]
 #[ignore = "needs root"]
-fn chroot_that_cannot_be() {
+fn chroot_fails() {
     let no_chroot = ["setpriv", "--bounding-set", "-sys_chroot"];
     for (before, chroot, chdir, code, says) in [
         (&[][..], "missing", "/", 71, "missing"),

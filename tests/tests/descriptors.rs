@@ -73,7 +73,7 @@ fn has_open(launch: Launch<'_>, expected: &[(i32, PathBuf)]) {
 
 /// As it is where nothing but literals stands before the start: all is closed but these, without a look.
 #[test]
-fn kept_by_literals() {
+fn literals_keep_descriptors() {
     let family = Family::new();
     let [a, b] = ["a", "b"].map(|name| file(&family, name));
     let open = [(3, &*a), (8, &b), (9, &a), (10, &b), (17, &b), (18, &a), (29, &a)];
@@ -81,7 +81,7 @@ fn kept_by_literals() {
 }
 
 #[test]
-fn kept_at_their_numbers() {
+fn descriptors_keep_their_numbers() {
     for program in PROGRAMS {
         let family = Family::new();
         let [a, b, c] = ["a", "b", "c"].map(|name| file(&family, name));
@@ -102,7 +102,7 @@ fn kept_at_their_numbers() {
 
 /// Numbers that nobody has opened: the launch itself must not be taken for that somebody.
 #[test]
-fn kept_but_not_open() {
+fn descriptor_to_keep_is_not_open() {
     for program in PROGRAMS {
         for number in ["3", "4", "5", "6", "7", "8", "9", "19", "1000000", "2147483647"] {
             let family = Family::new();
@@ -131,7 +131,7 @@ fn wrong_numbers() {
 /// What `setup` opens lies between what was inherited, also at a number that it has closed itself, and even if that is
 /// the same file, opened as C does it.
 #[test]
-fn mixed_with_those_of_setup() {
+fn setup_opens_among_inherited_descriptors() {
     let family = Family::new();
     let [a, b, c, kept] = ["a", "b", "c", "kept"].map(|name| file(&family, name));
     let launch = family.launch(OPENS_IN_SETUP).under(only([3, 5, 6, 7, 8, 10, 12], &[(11, &kept)]));
@@ -144,7 +144,7 @@ fn mixed_with_those_of_setup() {
 
 /// What setup opens anew at the number of an inherited descriptor, being the very same file, is its own.
 #[test]
-fn the_same_file_again() {
+fn setup_opens_the_same_file_again() {
     let family = Family::new();
     let same = file(&family, "same");
     let launch = family.launch(OPENS_IN_SETUP).under(only([], &[(3, &same), (5, &same)]));
@@ -164,7 +164,7 @@ fn very_many(but: i32, file: &Path) -> Condition {
 }
 
 #[test]
-fn a_hundred_thousand() {
+fn a_hundred_thousand_descriptors() {
     for program in PROGRAMS {
         let family = Family::new();
         let kept = file(&family, "kept");
@@ -177,7 +177,7 @@ fn a_hundred_thousand() {
 
 /// With setup's own among them, at low and at high numbers. What it closes at the end is left to the launch.
 #[test]
-fn a_hundred_thousand_and_setup() {
+fn a_hundred_thousand_descriptors_and_those_of_setup() {
     let family = Family::new();
     let [low, a, b, kept] = ["low", "a", "b", "kept"].map(|name| file(&family, name));
     let fill = format!("open={}\n", low.display()).repeat(13);
@@ -191,7 +191,7 @@ fn a_hundred_thousand_and_setup() {
 
 /// One descriptor is free, which the dynamic linker needs, and none for the launch.
 #[test]
-fn no_free_number() {
+fn no_descriptor_is_free() {
     let family = Family::new();
     let full: Condition = Box::new(|| {
         setrlimit(Resource::RLIMIT_NOFILE, 64, 64)?;
@@ -341,7 +341,7 @@ fn passed_sockets_for_another_user() {
 
 /// They were passed to another process, which has left them open.
 #[test]
-fn sockets_of_somebody_else() {
+fn sockets_passed_to_another_process() {
     for pid in ["$PPID", "1", "0", "-$$", "$$x", ""] {
         let family = Family::new();
         let (listener, control) = sockets();

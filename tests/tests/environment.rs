@@ -121,7 +121,7 @@ fn no_variable_is_invented() {
 }
 
 #[test]
-fn not_utf_8() {
+fn variables_that_are_not_utf_8() {
     let (name, value) = (OsStr::from_bytes(b"N\xffAME"), OsStr::from_bytes(b"\xfe=\xfd"));
     let family = Family::new();
     let launch = launch(&family, PROGRAMS[0], &[]).env(name, value).env("TERM", value);
@@ -151,7 +151,7 @@ fn keep_env() {
 
 /// In the foreground the environment is the supervisor's business.
 #[test]
-fn foreground() {
+fn foreground_keeps_the_environment() {
     let given = ["TERM=xterm", "PWD=/home/me", "SHLVL=1", "RUST_LOG=debug"];
     for keep in [None, Some("RUST_LOG")] {
         let family = Family::new();
@@ -164,7 +164,7 @@ fn foreground() {
 
 /// Sockets that were passed to another process are none of the daemon's.
 #[test]
-fn sockets_of_somebody_else() {
+fn sockets_passed_to_another_process() {
     for pid in ["1", "0", "-1", "", "x", "99999999999"] {
         let family = Family::new();
         let given = [&format!("LISTEN_PID={pid}"), "LISTEN_FDS=2", "LISTEN_FDNAMES=a:b", "LISTEN_PIDFDID=7", "LANG=C"];

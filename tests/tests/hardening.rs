@@ -36,7 +36,7 @@ fn no_new_privileges() {
 
 /// An ordinary user may ask for it too.
 #[test]
-fn no_new_privileges_for_anybody() {
+fn ordinary_user_may_ask_for_no_new_privileges() {
     let family = family();
     with(launch_as_ordinary(&family, READY), &[("no_new_privileges", "")]).run().assert_code(0);
     assert!(family.daemon().no_new_privileges, "it can gain privileges");

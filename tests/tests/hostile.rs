@@ -23,7 +23,7 @@ fn same_under(conditions: impl Fn(&Family) -> Vec<Condition>) {
 }
 
 #[test]
-fn nothing_in_particular() {
+fn no_condition() {
     same_under(|_| vec![]);
 }
 
@@ -74,7 +74,7 @@ fn most_descriptors() {
 /// No call more for a higher limit; nor, where nothing but literals stands before the start, for more descriptors.
 #[test]
 #[cfg(target_arch = "x86_64")]
-fn closed_by_as_many_calls() {
+fn number_of_close_calls_is_constant() {
     let closes = |program, condition: Option<Condition>| {
         let family = Family::new();
         let launch = family.launch(program).args(["notify", "mark", "pause"]);

@@ -105,7 +105,7 @@ fn stopped_gracefully() {
 }
 
 #[test]
-fn deaf_to_sigterm() {
+fn ignores_sigterm() {
     let family = Family::new();
     let pid_file = family.path("pid");
     let daemon = Instance::at(&pid_file);
@@ -155,7 +155,7 @@ fn reloaded() {
 
 /// The end of a daemon is its end, and not that it has been waited for.
 #[test]
-fn a_zombie_is_dead() {
+fn zombie_counts_as_ended() {
     let family = Family::new();
     let pid_file = family.path("pid");
     let running = launch(&family, &pid_file).env("DAEMON_FOREGROUND", "").start();
@@ -169,7 +169,7 @@ fn a_zombie_is_dead() {
 
 /// The pid in a file that nobody has locked proves nothing, and nobody is signalled.
 #[test]
-fn stale() {
+fn file_is_stale() {
     let family = Family::new();
     let pid_file = family.path("pid");
     let daemon = Instance::at(&pid_file);
@@ -187,7 +187,7 @@ fn stale() {
 
 /// Somebody has the lock who is no daemon: not a signal is sent, and a start does not take the pid for true either.
 #[test]
-fn locked_by_a_stranger() {
+fn file_locked_by_another_process() {
     let family = Family::new();
     let pid_file = family.path("pid");
     let stranger = family.launch("sleep").arg("1000").start();
@@ -208,7 +208,7 @@ fn locked_by_a_stranger() {
 
 /// Those who look do not get into the way of those who start, nor of each other.
 #[test]
-fn looked_at_while_it_starts() {
+fn looking_at_a_pid_file_hinders_no_start() {
     let family = Family::new();
     let pid_file = family.path("pid");
     let daemon = Instance::at(&pid_file);

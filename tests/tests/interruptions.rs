@@ -40,7 +40,7 @@ fn signals_to_the_launcher() {
 /// A body that makes a session of its own is ended too, and before the launcher ends: this one ignores SIGIO, by
 /// which it would learn of that.
 #[test]
-fn a_session_of_its_own() {
+fn daemon_in_a_session_of_its_own_ends_with_its_launcher() {
     let family = Family::new();
     let launcher = family.launch(READY).args(["setsid", "ignore=29"]).args(STARTING).start();
     let daemon = family.at("starting");
@@ -51,7 +51,7 @@ fn a_session_of_its_own() {
 
 /// The launcher of a failed start has something to say, and stderr is a pipe that nobody reads.
 #[test]
-fn nobody_reads_stderr() {
+fn interrupted_while_stderr_is_full() {
     let family = Family::new();
     let (unread, full) = full_pipe();
     let mut launcher = family.launch(READY).args(["touch=starting", "signal=9"]).stderr(full).start();
@@ -222,7 +222,7 @@ fn pipes_of_the_shell_close() {
 
 /// `app && echo up` says up only if it is.
 #[test]
-fn the_shell_can_believe_it() {
+fn shell_operators_follow_the_exit_code() {
     let family = Family::new();
     let end = family.shell("\"$0\" exit=3 && echo up || echo \"down $?\"", [READY]).run();
     assert_eq!(end.stdout, "down 3\n");

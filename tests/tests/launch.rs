@@ -95,7 +95,7 @@ fn the_table_keeps_its_columns() {
 
 /// A table that nobody can read fails no start.
 #[test]
-fn the_table_goes_nowhere() {
+fn the_table_cannot_be_printed() {
     let family = Family::new();
     let full = fs::File::options().write(true).open("/dev/full").expect("/dev/full");
     family.launch(WITHOUT_READY).env("DAEMON_TRACE", "").stderr(full).run().assert_code(0);

@@ -101,7 +101,7 @@ fn created_with_mode_0640_whatever_the_umask() {
 }
 
 #[test]
-fn what_is_there_stays_and_keeps_its_mode() {
+fn existing_file_keeps_content_and_mode() {
     let family = Family::new();
     let log = family.path("log");
     fs::write(&log, "zero\n").expect("a log");
@@ -125,7 +125,7 @@ fn relative_to_where_it_was_started() {
 
 /// The terminal is told, and nothing is started. No reader of the FIFO is waited for.
 #[test]
-fn what_cannot_be_opened() {
+fn file_cannot_be_opened() {
     let family = Family::new();
     let directory = family.path("logs");
     fs::create_dir(&directory).expect("a directory");
@@ -156,7 +156,7 @@ fn what_cannot_be_opened() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_may_not_be_opened() {
+fn file_may_not_be_opened() {
     let family = Family::new();
     fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("a directory for everyone");
     fs::write(family.path("theirs"), "precious").expect("a file");
@@ -231,7 +231,7 @@ fn reopened_on_sighup() {
 
 /// With the file still in its place nothing changes.
 #[test]
-fn reopened_for_nothing() {
+fn reopened_while_the_file_is_in_place() {
     let family = Family::new();
     let log = family.path("log");
     launch(&family, &log).env("DAEMON_REOPEN_ON_SIGHUP", "").args(TWICE).run().assert_code(0);

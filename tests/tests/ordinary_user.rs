@@ -17,7 +17,7 @@ const OPENS_IN_SETUP: &str = env!("CARGO_BIN_EXE_opens_in_setup");
 #[test]
 #[ignore = "needs root"]
 #[cfg(target_arch = "x86_64")]
-fn asked_for_by_an_ordinary_user() {
+fn ordinary_user_is_refused_before_the_fork() {
     // FORBIDDEN is a directory of root's alone.
     for (options, code, says) in [
         (&[("user", "root")][..], 77, "root"),
@@ -57,7 +57,7 @@ fn asked_for_by_an_ordinary_user() {
 /// All capabilities that are needed, without being root: what is proven afterwards would not hold.
 #[test]
 #[ignore = "needs root"]
-fn asked_for_by_an_ordinary_user_with_capabilities() {
+fn ordinary_user_with_capabilities_is_refused() {
     let capabilities = "+setuid,+setgid,+sys_chroot";
     let family = family();
     let (program, condition) = within_reach(&family, READY);
@@ -73,7 +73,7 @@ fn asked_for_by_an_ordinary_user_with_capabilities() {
 /// Root of a user namespace, where groups cannot be set.
 #[test]
 #[ignore = "needs root"]
-fn root_of_a_user_namespace() {
+fn root_of_a_user_namespace_is_refused() {
     for (options, file_code) in [
         (&[("user", "root")][..], 77),
         (&[("group", "0")], 77),

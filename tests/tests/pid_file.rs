@@ -90,13 +90,13 @@ fn a_hundred_starts(rounds: usize) {
 }
 
 #[test]
-fn one_of_a_hundred() {
+fn one_of_a_hundred_starts_succeeds() {
     a_hundred_starts(3);
 }
 
 #[test]
 #[ignore = "takes ten seconds"]
-fn one_of_a_hundred_in_50_rounds() {
+fn one_of_a_hundred_starts_succeeds_in_50_rounds() {
     a_hundred_starts(50);
 }
 
@@ -153,7 +153,7 @@ fn written_before_ready() {
 /// The winner is stopped where it has the lock of a stale file, and has not written to it: its content is not yet true.
 #[test]
 #[cfg(target_arch = "x86_64")]
-fn locked_and_still_stale() {
+fn locked_but_not_yet_written() {
     use std::cell::RefCell;
     use std::thread;
     use tests::tracer::{Call, Role, trace};
@@ -211,7 +211,7 @@ fn removed_before_it_is_locked() {
 }
 
 #[test]
-fn whatever_an_earlier_daemon_left() {
+fn stale_file_blocks_no_start() {
     let mut child = Command::new("true").spawn().expect("a child");
     child.wait().expect("its end");
     let zeros = vec![0; 1 << 20];
@@ -467,7 +467,7 @@ fn removed_at_the_end_in_the_foreground() {
 
 /// Which thread gets the signal is a matter of chance, and how the process ends is not.
 #[test]
-fn the_end_of_a_program_with_threads() {
+fn signal_ends_a_program_with_threads() {
     let family = Family::new();
     let pid_file = family.path("pid");
     for _ in 0..20 {

@@ -120,7 +120,7 @@ fn thousands_of_groups() {
 /// Not asked for, nothing changes: no group, no capability.
 #[test]
 #[ignore = "needs root"]
-fn unchanged() {
+fn without_options_nothing_changes() {
     let family = family();
     let before = ["setpriv", "--groups", "7,9"];
     launch(&family, &before, READY).run().assert_code(0);

@@ -48,7 +48,7 @@ fn it_reads_a_process_substitution() {
 }
 
 #[test]
-fn its_error_is_mains() {
+fn error_of_setup_is_returned_by_main() {
     let family = Family::new();
     let end = launch(&family, "no such file").run();
     end.assert_code(1).assert_one_line().assert_says(&["No such file or directory"]);

@@ -30,7 +30,7 @@ const ENDINGS: &[Ending] = &[
 ];
 
 #[test]
-fn before_ready() {
+fn ends_before_ready() {
     for ending in ENDINGS {
         let family = Family::new();
         let pid_file = family.path("pid");
@@ -42,7 +42,7 @@ fn before_ready() {
 
 /// The daemon has started; how it ends is not the launcher's business, nor is its stderr.
 #[test]
-fn after_ready() {
+fn ends_after_ready() {
     for ending in ENDINGS {
         for (program, first) in [(READY, &["notify"][..]), (WITHOUT_READY, &[])] {
             let family = Family::new();
@@ -62,7 +62,7 @@ fn after_ready() {
 /// A main that returns, or exits with 0, and was never ready: there is no daemon, so the launcher must not say that
 /// there is.
 #[test]
-fn ended_well_and_never_ready() {
+fn ends_with_success_but_was_never_ready() {
     for words in [["ok"], ["exit=0"], ["exec=/bin/true"]] {
         let family = Family::new();
         let end = family.launch(READY).args(words).run();
@@ -74,7 +74,7 @@ fn ended_well_and_never_ready() {
 
 /// In the foreground there is no launcher: the ending is the program's own, and `notify` changes no stream.
 #[test]
-fn in_the_foreground() {
+fn ends_in_the_foreground() {
     let family = Family::new();
     let words = ["print=early", "notify", "print=late", "eprint=alas", "exit=3"];
     let log = family.path("log");
@@ -100,7 +100,7 @@ fn not_ready_in_time() {
 
 /// SIGKILL comes 5 s after SIGTERM, for a daemon that ignores that, and for one that is stopped.
 #[test]
-fn not_ready_in_time_and_deaf_to_sigterm() {
+fn not_ready_in_time_and_ignores_sigterm() {
     std::thread::scope(|scope| {
         for word in ["ignore=15", "signal=19"] {
             scope.spawn(move || {

@@ -104,7 +104,7 @@ fn killed() {
 
 #[test]
 #[ignore = "needs Debian's start-stop-daemon"]
-fn deaf_to_sigterm() {
+fn ignores_sigterm() {
     let service = Service::new();
     service.start(&[], &["notify", "ignore=15", "pause"]).assert_code(0);
     service.adopt();

@@ -64,7 +64,7 @@ fn process_1_runs_and_stops() {
 
 #[test]
 #[ignore = "needs root"]
-fn process_1_that_fails_to_start() {
+fn process_1_fails_to_start() {
     let family = Family::new();
     for (fail, code) in [("error", 1), ("panic", 101), ("3", 3)] {
         let unshare = ["--pid", "--fork", "--kill-child", "--mount-proc", SERVER, "--fail", fail];
@@ -145,7 +145,7 @@ fn notifies() {
 }
 
 #[test]
-fn nobody_to_notify() {
+fn notify_socket_that_does_not_exist() {
     let family = Family::new();
     let (long, missing) = ("/".repeat(200), family.path("notify"));
     for (address, why) in [

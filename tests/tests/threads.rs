@@ -37,7 +37,7 @@ fn exit_does_not_wait() {
 }
 
 #[test]
-fn a_panic_is_not_lost() {
+fn panic_of_a_thread_becomes_the_exit_code() {
     let family = Family::new();
     let end = end(&family, "thread_panics");
     assert!(end.stderr.contains("the thread fails"), "{}", end.stderr);
@@ -45,7 +45,7 @@ fn a_panic_is_not_lost() {
 }
 
 #[test]
-fn a_panic_that_was_joined_is_known() {
+fn joined_panic_is_no_failure() {
     end(&Family::new(), "joined").assert_code(0);
 }
 
