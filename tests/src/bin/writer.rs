@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::thread;
 
 use daemon_runtime::daemon;
+use nix::unistd::alarm;
 use tests::fixture::{begin, flag, is_marked, text, touch};
 
 fn write(number: u32, out: bool, err: bool) -> io::Result<()> {
@@ -39,6 +40,8 @@ fn series(out: bool, err: bool) -> io::Result<()> {
     reopen_on_sighup = flag("reopen_on_sighup"),
 )]
 fn main() -> io::Result<()> {
+    // A test that is killed gives no mark, and must not fill the disk.
+    alarm::set(120);
     touch("body")?;
     if flag("threads") {
         let out = thread::spawn(|| series(true, false));
