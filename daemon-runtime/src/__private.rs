@@ -3,15 +3,14 @@
 use std::any::Any;
 use std::cell::RefCell;
 
-use crate::step::descriptors::Inherited;
 use crate::{Daemon, Ready, supervisor};
 
 /// The first call of all: notes what is inherited, if code of the program that comes before the start may open more, and
 /// who is to be told if that code ends the program.
-pub fn daemon(user_code: bool) -> Daemon {
+pub fn daemon(_user_code: bool) -> Daemon {
     // The start tries again, and says why it cannot.
     let _ = supervisor::notify_if_start_fails();
-    Daemon::with(if user_code { Inherited::list() } else { Inherited::All })
+    Daemon::new()
 }
 
 /// What main holds until its end, which waits for [`thread`](crate::thread)s.

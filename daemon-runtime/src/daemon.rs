@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, Step};
-use crate::step::descriptors::Inherited;
-use crate::{Id, OptionValue, Ready, supervisor};
+use crate::inherited::inherited;
+use crate::{Id, OptionValue, Ready, Spawned, Stream};
 
 /// Describes a daemon, and starts it: [`start`](Daemon::start).
 ///
@@ -33,14 +33,13 @@ use crate::{Id, OptionValue, Ready, supervisor};
 #[derive(Debug)]
 #[must_use = "nothing happens before `start`"]
 pub struct Daemon {
-    pub(crate) inherited: Inherited,
     pub(crate) umask: Option<u32>,
     pub(crate) chdir: Option<PathBuf>,
     pub(crate) ignore_sigchld: bool,
     pub(crate) pid_file: Option<PathBuf>,
-    pub(crate) stdin: Option<PathBuf>,
-    pub(crate) stdout: Option<PathBuf>,
-    pub(crate) stderr: Option<PathBuf>,
+    pub(crate) stdin: Stream,
+    pub(crate) stdout: Stream,
+    pub(crate) stderr: Stream,
     pub(crate) reopen_on_sighup: bool,
     pub(crate) user: Option<Id>,
     pub(crate) group: Option<Id>,
@@ -63,7 +62,7 @@ macro_rules! options {
         #[doc = concat!("let daemon = daemon_runtime::Daemon::new().", stringify!($name), "(", $example, ");")]
         /// ```
         pub fn $name(mut self, value: impl OptionValue<$type>) -> Self {
-            if let Some(value) = value.value() {
+            if let Some(value) = value.convert() {
                 self.$name = value.into();
             }
             self
@@ -82,21 +81,15 @@ impl Daemon {
     /// ```
     #[expect(clippy::new_without_default, reason = "it looks at the process, which a default value must not")]
     pub fn new() -> Self {
-        Self::with(Inherited::list())
-    }
-
-    /// Describes a daemon with the defaults, where it is known already what is inherited.
-    pub(crate) fn with(inherited: Inherited) -> Self {
-        supervisor::initial();
+        inherited();
         Daemon {
-            inherited,
             umask: None,
             chdir: None,
             ignore_sigchld: false,
             pid_file: None,
-            stdin: None,
-            stdout: None,
-            stderr: None,
+            stdin: Stream::Null,
+            stdout: Stream::Null,
+            stderr: Stream::Null,
             reopen_on_sighup: false,
             user: None,
             group: None,
@@ -135,17 +128,18 @@ impl Daemon {
         /// With `user` the file is that user's, and start-stop-daemon(8) then wants `--user` or `--exec` beside
         /// `--pidfile`. Symbolic links are refused, and so are files with several names.
         pid_file: PathBuf = "\"/run/app.pid\"";
-        /// What standard input reads from. Default: `/dev/null`.
-        stdin: PathBuf = "\"/etc/app.conf\"";
+        /// What standard input reads from: a path, or a [`Stream`]. Default: `/dev/null`.
+        stdin: Stream = "\"/etc/app.conf\"";
         /// A log file for standard output, from the moment that the daemon is ready; appended to, and created with
-        /// mode 0640 for the daemon's user. Default: `/dev/null`.
+        /// mode 0640 for the daemon's user. Or a [`Stream`]: [`Stream::Inherit`] keeps what it is, for `app | multilog`.
+        /// Default: `/dev/null`.
         ///
         /// With `user` or `group` a symbolic link is refused, and so is a file with several names: that user could point
         /// them at another file.
-        stdout: PathBuf = "\"/var/log/app.log\"";
+        stdout: Stream = "\"/var/log/app.log\"";
         /// The same for standard error. The same file as [`stdout`](Self::stdout) is opened once, so that lines do not
         /// overwrite each other. Default: `/dev/null`.
-        stderr: PathBuf = "\"/var/log/app.log\"";
+        stderr: Stream = "\"/var/log/app.log\"";
         /// Whether `SIGHUP` reopens the log files, for logrotate(8), from the moment that the daemon is ready. Before that
         /// it ends a start that does not handle it. Default: off.
         ///
@@ -238,18 +232,64 @@ impl Daemon {
         crate::start::start(self)
     }
 
+    /// Starts the daemon, and returns in both: in the process that calls it, when the daemon is ready; and in the daemon.
+    ///
+    /// For a client that starts its own server, and goes on. It is one more fork than [`start`](Self::start): the child is
+    /// the launcher, and this process waits for it. This process stays what it is: its signals, descriptors, children and
+    /// directories are untouched. The daemon has the files open that this process has opened, so call it early. It always
+    /// detaches, whatever [`supervised`](crate::supervised) says, and reports to no supervisor.
+    ///
+    /// If this process dies before the daemon is ready, the start is aborted. Ctrl-C, which reaches both, aborts it too.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start), and nothing is printed about them. If the daemon ends before it is ready, the kind is
+    /// [`StartFailed`](crate::ErrorKind::StartFailed) and the exit code the daemon's own; what it has printed was seen on
+    /// standard error. If another daemon holds the pid file, the kind is
+    /// [`AlreadyRunning`](crate::ErrorKind::AlreadyRunning): wait for it with
+    /// [`Instance::wait_until_ready`](crate::Instance::wait_until_ready). All errors are returned in this process; in the
+    /// daemon an error is printed and ends the process.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use daemon_runtime::{Daemon, Error, ErrorKind, Instance, Ready, Spawned};
+    ///
+    /// fn connect(pid_file: &str) -> Result<(), Error> {
+    ///     match Daemon::new().pid_file(pid_file).spawn() {
+    ///         Ok(Spawned::Daemon(ready)) => serve(ready),
+    ///         Ok(Spawned::Launcher(_)) => {}
+    ///         Err(error) if error.kind() == ErrorKind::AlreadyRunning => {
+    ///             Instance::at(pid_file).wait_until_ready(Duration::from_secs(10))?;
+    ///         }
+    ///         Err(error) => return Err(error),
+    ///     }
+    ///     // The server is ready.
+    ///     Ok(())
+    /// }
+    ///
+    /// fn serve(ready: Ready) -> ! {
+    ///     ready.notify();
+    ///     std::process::exit(0)
+    /// }
+    /// ```
+    pub fn spawn(self) -> Result<Spawned> {
+        crate::spawn::spawn(self)
+    }
+
     /// Checks the values by the rules that the attribute applies to literals, in the same words.
     pub(crate) fn check(&self) -> Result<()> {
         if let Some(umask) = self.umask {
             ensure(umask <= 0o777, "umask", || format!("{umask:#o}"), "must be at most 0o777")?;
         }
         let paths = [
-            ("chdir", &self.chdir, true),
-            ("chroot", &self.chroot, true),
-            ("pid_file", &self.pid_file, false),
-            ("stdin", &self.stdin, false),
-            ("stdout", &self.stdout, false),
-            ("stderr", &self.stderr, false),
+            ("chdir", self.chdir.as_deref(), true),
+            ("chroot", self.chroot.as_deref(), true),
+            ("pid_file", self.pid_file.as_deref(), false),
+            ("stdin", self.stdin.path(), false),
+            ("stdout", self.stdout.path(), false),
+            ("stderr", self.stderr.path(), false),
         ];
         for (option, path, absolute) in paths {
             let Some(path) = path else { continue };

@@ -1,7 +1,7 @@
 //! What went wrong: the step, its object, the reason, and what to do.
 
-use std::fmt;
-use std::io;
+use std::borrow::Cow;
+use std::{fmt, io};
 
 use nix::errno::Errno;
 
@@ -71,20 +71,45 @@ pub enum ErrorKind {
     TimedOut,
     /// It is not permitted to this user. Exit code 77, `EX_NOPERM`.
     NotPermitted,
+    /// The daemon ended before it was ready, of [`Daemon::spawn`](crate::Daemon::spawn). The exit code is the daemon's, or
+    /// 128 + the number of the signal that killed it; 71 where it cannot be seen.
+    StartFailed,
+    /// A signal interrupted the start, of [`Daemon::spawn`](crate::Daemon::spawn). Exit code 128 + its number.
+    Interrupted,
+    /// This system cannot do it. Exit code 69, `EX_UNAVAILABLE`.
+    Unsupported,
+}
+
+impl Step {
+    /// In the order of their numbers.
+    #[rustfmt::skip]
+    const ALL: [Step; 11] = [
+        Step::Options, Step::Threads, Step::Accounts, Step::Streams, Step::PidFile, Step::Descriptors, Step::Launch,
+        Step::Directory, Step::Signals, Step::Privileges, Step::Ready,
+    ];
 }
 
 impl ErrorKind {
+    /// In the order of their numbers.
+    #[rustfmt::skip]
+    const ALL: [ErrorKind; 12] = [
+        ErrorKind::InvalidOption, ErrorKind::NoSuchAccount, ErrorKind::AlreadyRunning, ErrorKind::NotRunning,
+        ErrorKind::Misuse, ErrorKind::System, ErrorKind::File, ErrorKind::TimedOut, ErrorKind::NotPermitted,
+        ErrorKind::StartFailed, ErrorKind::Interrupted, ErrorKind::Unsupported,
+    ];
+
     /// The exit code of sysexits(3).
     fn exit_code(self) -> u8 {
         match self {
             ErrorKind::InvalidOption => 64,
             ErrorKind::NoSuchAccount => 67,
-            ErrorKind::AlreadyRunning | ErrorKind::NotRunning => 69,
+            ErrorKind::AlreadyRunning | ErrorKind::NotRunning | ErrorKind::Unsupported => 69,
             ErrorKind::Misuse => 70,
-            ErrorKind::System => 71,
+            ErrorKind::System | ErrorKind::StartFailed => 71,
             ErrorKind::File => 73,
             ErrorKind::TimedOut => 75,
             ErrorKind::NotPermitted => 77,
+            ErrorKind::Interrupted => 130,
         }
     }
 }
@@ -106,11 +131,15 @@ struct Inner {
     kind: ErrorKind,
     what: String,
     why: String,
-    advice: &'static str,
+    advice: Cow<'static, str>,
+    exit_code: u8,
     errno: Option<Errno>,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// What root, who is permitted everything, can be told.
+const LACKING: &str = "this kernel, or a filter such as a container's, lacks the call";
 
 impl Error {
     /// An error with a reason of our own. `what` reads on from "cannot ".
@@ -121,7 +150,8 @@ impl Error {
         why: impl Into<String>,
     ) -> Self {
         let (what, why) = (escape_control(&what.into()), escape_control(&why.into()));
-        Error(Box::new(Inner { step: step.into(), kind, what, why, advice: "", errno: None }))
+        let exit_code = kind.exit_code();
+        Error(Box::new(Inner { step: step.into(), kind, what, why, advice: "".into(), exit_code, errno: None }))
     }
 
     /// A failed system call. `what` reads on from "cannot ".
@@ -137,6 +167,8 @@ impl Error {
         let mut error = Error::new(step, kind, what, why.split(" (os error").next().unwrap_or(&why));
         error.0.errno = Some(errno);
         error.advise(match errno {
+            Errno::ENOSYS => LACKING,
+            Errno::EPERM if nix::unistd::geteuid().is_root() => LACKING,
             Errno::EPERM | Errno::EACCES => "give the user the right, or start as one who has it",
             // A directory most likely: /run is empty after each boot.
             Errno::ENOENT => "correct the path, or create what is missing",
@@ -144,15 +176,43 @@ impl Error {
             Errno::EROFS => "choose a path on a file system that can be written to",
             Errno::ENOSPC | Errno::EDQUOT => "make room on the file system",
             Errno::ENOMEM | Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE => "raise the limit, or try again later",
-            Errno::ENOSYS => "use Linux 5.9 or newer",
             _ => "see the manual page of the call",
         })
     }
 
     /// The same with another "what to do".
     pub(crate) fn advise(mut self, advice: &'static str) -> Self {
-        self.0.advice = advice;
+        self.0.advice = advice.into();
         self
+    }
+
+    /// The same with the exit code of another process.
+    pub(crate) fn with_exit_code(mut self, code: i32) -> Self {
+        // An exit code has 8 bits, wait(2).
+        self.0.exit_code = code as u8;
+        self
+    }
+
+    /// Encodes it for another process: three numbers, and the three texts, which have no NUL in them.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let Inner { step, kind, what, why, advice, exit_code, errno } = &*self.0;
+        let step = step.map_or(0, |step| step as u8 + 1);
+        let errno = errno.map_or(0, |errno| errno as i32);
+        let mut bytes = vec![*kind as u8, step, *exit_code];
+        bytes.extend(errno.to_ne_bytes());
+        bytes.extend([what.as_bytes(), why.as_bytes(), advice.as_bytes()].join(&0));
+        bytes
+    }
+
+    /// Decodes what [`encode`](Self::encode) has encoded in the same program.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Error> {
+        let (&[kind, step, exit_code, e1, e2, e3, e4], texts) = bytes.split_first_chunk()?;
+        let mut texts = texts.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
+        let (what, why, advice) = (texts.next()?, texts.next()?, texts.next()?.into());
+        let kind = *ErrorKind::ALL.get(usize::from(kind))?;
+        let step = usize::from(step).checked_sub(1).and_then(|step| Step::ALL.get(step)).copied();
+        let errno = Some(i32::from_ne_bytes([e1, e2, e3, e4])).filter(|errno| *errno != 0).map(Errno::from_raw);
+        Some(Error(Box::new(Inner { step, kind, what, why, advice, exit_code, errno })))
     }
 
     /// Returns the step of the start that failed; `None` for an error of [`Instance`](crate::Instance).
@@ -186,7 +246,7 @@ impl Error {
     /// assert_eq!(error.exit_code(), 64);
     /// ```
     pub fn exit_code(&self) -> u8 {
-        self.0.kind.exit_code()
+        self.0.exit_code
     }
 
     /// Returns the errno(3) of the system call that failed, if it was one.

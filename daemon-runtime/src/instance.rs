@@ -1,24 +1,29 @@
 //! Another process's view of a running daemon.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 use std::{fmt, fs};
 
 use nix::errno::Errno;
-use nix::fcntl::{FlockArg, open};
+use nix::fcntl::{FlockArg, OFlag};
 use nix::libc::{self, c_int};
-use nix::poll::{PollFd, PollFlags, poll};
-use nix::sys::signal::Signal;
-use nix::sys::stat::{FileStat, Mode, fstat};
+use nix::sys::stat::Mode;
 use nix::unistd::{Pid, geteuid};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::step::file::is_regular;
-use crate::step::pid_file::{self, flock, read_pid};
-use crate::sys::{self, retry};
+use crate::inherited::inherited;
+use crate::step::file::{self, open_resolved};
+use crate::step::lock_holder::LockHolder;
+use crate::step::pid_file::{flock, is_marked_ready, read_pid};
+use crate::sys::{self, FileId, FileStatus, poll_timeout, retry};
+
+/// How long a start may take until it has written its pid, and a killed process until it is gone.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a state is looked at that nothing tells of.
+const INTERVAL: Duration = Duration::from_millis(2);
 
 /// A daemon, seen from another process by its pid file.
 ///
@@ -61,6 +66,8 @@ enum Holder {
 impl Instance {
     /// Names the daemon with this pid file. Nothing is opened yet.
     ///
+    /// At the beginning of `main` it notes what is inherited, as [`Daemon::new`](crate::Daemon::new) does.
+    ///
     /// # Examples
     ///
     /// ```
@@ -68,6 +75,7 @@ impl Instance {
     /// assert_eq!(daemon.to_string(), "the daemon with pid file /run/app.pid");
     /// ```
     pub fn at(pid_file: impl AsRef<Path>) -> Self {
+        inherited();
         Instance { pid_file: pid_file.as_ref().to_owned() }
     }
 
@@ -118,8 +126,67 @@ impl Instance {
             return Ok(false);
         }
         let Some(file) = self.open()? else { return Ok(false) };
-        let stat = retry(|| fstat(&file)).map_err(|errno| self.failed("look at", errno))?;
-        Ok(stat.st_size > 0)
+        Ok(!self.status(&file)?.is_empty)
+    }
+
+    /// Returns whether the daemon runs and is ready: its [`Ready::notify`](crate::Ready::notify) was called.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use daemon_runtime::Instance;
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
+    /// if !Instance::at("/run/app.pid").is_ready()? {
+    ///     eprintln!("the server does not run, or is still starting");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_ready(&self) -> Result<bool> {
+        let Some(file) = self.open()? else { return Ok(false) };
+        Ok(self.holder(&file)? != Holder::Nobody && self.is_marked_ready(&file)?)
+    }
+
+    /// Waits until the daemon is ready. For a client that has lost the race to start its server.
+    ///
+    /// Nobody wakes it up: it looks at the pid file every 2 milliseconds, and less often when that takes long.
+    ///
+    /// # Errors
+    ///
+    /// No daemon runs, or it has ended before it was ready ([`NotRunning`](ErrorKind::NotRunning)); it is not ready after
+    /// `timeout` ([`TimedOut`](ErrorKind::TimedOut)); or the file cannot be read.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use daemon_runtime::Instance;
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
+    /// Instance::at("/run/app.pid").wait_until_ready(Duration::from_secs(10))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_until_ready(&self, timeout: Duration) -> Result<()> {
+        let (started, mut interval) = (Instant::now(), INTERVAL);
+        loop {
+            let Some(file) = self.open()? else { return Err(self.not_running("there is no such file")) };
+            if self.holder(&file)? == Holder::Nobody {
+                return Err(self.not_running("no process holds it"));
+            }
+            if self.is_marked_ready(&file)? {
+                return Ok(());
+            }
+            if started.elapsed() >= timeout {
+                let (what, why) = (format!("wait for {self}"), format!("it is not ready after {timeout:?}"));
+                return Err(Error::new(None, ErrorKind::TimedOut, what, why).advise("wait longer, or look at its log"));
+            }
+            thread::sleep(interval.min(timeout.saturating_sub(started.elapsed())));
+            interval = (interval * 2).min(Duration::from_millis(50));
+        }
     }
 
     /// Sends a signal to the daemon, by its number of signal(7).
@@ -165,7 +232,11 @@ impl Instance {
         self.running()?.send(libc::SIGHUP)
     }
 
-    /// Asks the daemon to end, with `SIGTERM`, and waits until the process has ended.
+    /// Asks the daemon to end, with `SIGTERM`, and waits until the process has ended. `SIGCONT` follows, for a daemon that is
+    /// stopped.
+    ///
+    /// Its memory, ports and files are free when this returns. That the pid file is gone does not tell that: where nobody
+    /// handles `SIGTERM`, the file goes first.
     ///
     /// # Errors
     ///
@@ -182,14 +253,15 @@ impl Instance {
     /// # }
     /// ```
     pub fn stop(&self, timeout: Duration) -> Result<()> {
-        self.running()?.end(Signal::SIGTERM, timeout)
+        self.running()?.end(libc::SIGTERM, timeout)
     }
 
     /// Does what [`stop`](Self::stop) does, and kills a daemon that still runs after `timeout`, with `SIGKILL`.
     ///
     /// # Errors
     ///
-    /// As for [`signal`](Self::signal).
+    /// As for [`signal`](Self::signal); or the killed process is still there after 5 seconds
+    /// ([`TimedOut`](ErrorKind::TimedOut)), because the kernel waits for a device.
     ///
     /// # Examples
     ///
@@ -203,8 +275,8 @@ impl Instance {
     /// ```
     pub fn stop_or_kill(&self, timeout: Duration) -> Result<()> {
         let running = self.running()?;
-        match running.end(Signal::SIGTERM, timeout) {
-            Err(error) if error.kind() == ErrorKind::TimedOut => running.end(Signal::SIGKILL, Duration::MAX),
+        match running.end(libc::SIGTERM, timeout) {
+            Err(error) if error.kind() == ErrorKind::TimedOut => running.end(libc::SIGKILL, PATIENCE),
             ended => ended,
         }
     }
@@ -222,19 +294,18 @@ impl Instance {
         Error::new(None, ErrorKind::NotRunning, what, why).advise("start it, or correct the path")
     }
 
-    /// The daemon's pid, and a descriptor that certainly is the same process's.
-    fn find(&self) -> Result<Option<(Pid, OwnedFd)>> {
-        const PATIENCE: Duration = Duration::from_secs(5);
-        let failed = |errno| self.failed("watch the process of", errno);
+    /// Finds the daemon's pid, and a descriptor that certainly is the same process's; without one where the kernel or a
+    /// filter lacks the call.
+    fn find(&self) -> Result<Option<(Pid, Option<OwnedFd>)>> {
         let started = Instant::now();
         loop {
             let Some(file) = self.open()? else { return Ok(None) };
-            let pid = match self.holder(&file)? {
+            let found = match self.holder(&file)? {
                 Holder::Nobody => return Ok(None),
                 Holder::Starting => None,
-                Holder::Daemon(pid) => Some((pid, sys::pidfd_open(pid))),
+                Holder::Daemon(pid) => Some((pid, open_process(pid))),
             };
-            match pid {
+            match found {
                 // Between the two looks it was the daemon's pid, and so it was when the descriptor was made.
                 Some((pid, Ok(pidfd))) if self.holder(&file)? == Holder::Daemon(pid) => {
                     match self.check_process(&file, pid) {
@@ -243,16 +314,41 @@ impl Instance {
                         checked => return checked.map(|()| Some((pid, pidfd))),
                     }
                 }
-                Some((_, Err(errno))) if errno != Errno::ESRCH => return Err(failed(errno)),
+                // EINVAL: the number is a thread's here, and so the daemon's in another pid namespace.
+                Some((pid, Err(Errno::EINVAL))) => return Err(self.not_holding(pid)),
+                Some((_, Err(errno))) if errno != Errno::ESRCH => {
+                    return Err(self.failed("watch the process of", errno));
+                }
                 // It has ended in between, or has not written its pid yet.
                 _ if started.elapsed() < PATIENCE => {}
-                _ => {
-                    let error = self.not_running("it is locked, but holds no pid of a process");
-                    return Err(error.advise("find out who has locked it, lslocks(8)"));
-                }
+                _ => return Err(self.not_held_by_a_daemon(self.status(&file)?.id)),
             }
-            std::thread::sleep(Duration::from_millis(2));
+            thread::sleep(INTERVAL);
         }
+    }
+
+    fn not_held_by_a_daemon(&self, file: FileId) -> Error {
+        let why = match LockHolder::find(file) {
+            Some(holder) if holder.has_ended() => {
+                format!("the daemon, {holder}, has ended, but a process that it has started holds the lock")
+            }
+            Some(holder) => format!("{holder} has locked it, but it holds no pid of a process"),
+            None => "it is locked, but holds no pid of a process".into(),
+        };
+        self.not_running(&why).advise("find out who has locked it, lslocks(8), and end that")
+    }
+
+    fn not_holding(&self, pid: Pid) -> Error {
+        self.not_running(&format!("process {pid} does not hold it"))
+            .advise("ask in the pid namespace, or container, of the daemon")
+    }
+
+    fn is_marked_ready(&self, file: &OwnedFd) -> Result<bool> {
+        is_marked_ready(file).map_err(|errno| self.failed("look at the locks of", errno))
+    }
+
+    fn status(&self, file: &OwnedFd) -> Result<FileStatus> {
+        sys::file_status(file.as_raw_fd()).map_err(|errno| self.failed("look at", errno))
     }
 
     fn holder(&self, file: &OwnedFd) -> Result<Holder> {
@@ -270,24 +366,21 @@ impl Instance {
     /// Checks that the process can be the daemon.
     fn check_process(&self, file: &OwnedFd, pid: Pid) -> Result<()> {
         // Only after the pid was read: whose the file is now tells who can have written it.
-        let stat = retry(|| fstat(file)).map_err(|errno| self.failed("look at", errno))?;
-        self.check_owner(stat.st_uid, pid)?;
-        if !may_hold(pid, &stat) {
-            let error = self.not_running(&format!("process {pid} does not hold it"));
-            return Err(error.advise("ask in the pid namespace, or container, of the daemon"));
-        }
-        Ok(())
+        let status = self.status(file)?;
+        self.check_owner(status.owner, pid)?;
+        if may_hold(pid, status.id) { Ok(()) } else { Err(self.not_holding(pid)) }
     }
 
-    /// Checks that the file's owner may name this process. A file that belongs to a user can hold any pid; root must not be made to signal another user's process by it.
+    /// Checks that the file's owner may name this process. A file that belongs to a user can hold any pid; root must not be
+    /// made to signal another user's process by it.
     fn check_owner(&self, owner: u32, pid: Pid) -> Result<()> {
         if owner == 0 || !geteuid().is_root() {
             return Ok(());
         }
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let uid =
-            status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().next()?.parse().ok());
-        if uid == Some(owner) {
+        // The effective user, who has created the file, also where a set-user-ID program is the daemon.
+        let effective = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().nth(1));
+        if effective.and_then(|uid| uid.parse().ok()) == Some(owner) {
             return Ok(());
         }
         let why = format!("it belongs to user {owner}, and process {pid} does not");
@@ -299,16 +392,17 @@ impl Instance {
             let error = Error::new(None, ErrorKind::File, self.what("open"), why);
             Err(error.advise("correct the path"))
         };
-        let file = match retry(|| open(&self.pid_file, pid_file::READ_FLAGS, Mode::empty())) {
+        let opened = file::resolve(&self.pid_file, false)
+            .and_then(|path| open_resolved(&path, OFlag::O_RDONLY, Mode::empty(), false));
+        let file = match opened {
             Err(Errno::ENOENT) => return Ok(None),
-            Err(Errno::ELOOP) => return refused("it is a symbolic link"),
+            Err(errno @ (Errno::ELOOP | file::UNTRUSTED_LINK)) => return refused(file::describe(errno)),
             opened => opened.map_err(|errno| self.failed("open", errno))?,
         };
-        let stat = retry(|| fstat(&file)).map_err(|errno| self.failed("look at", errno))?;
-        match (is_regular(&stat), stat.st_nlink) {
-            (false, _) => refused("it is not a regular file"),
-            (true, 0 | 1) => Ok(Some(file)),
-            (true, _) => refused("it has several names"),
+        match self.status(&file)? {
+            FileStatus { kind, .. } if kind != libc::S_IFREG => refused("it is not a regular file"),
+            FileStatus { names: 0 | 1, .. } => Ok(Some(file)),
+            _ => refused(file::describe(file::SEVERAL_NAMES)),
         }
     }
 
@@ -321,14 +415,22 @@ impl Instance {
     }
 }
 
+/// pidfd_open(2); `None` where the kernel (before 5.3) or a filter lacks it.
+fn open_process(pid: Pid) -> nix::Result<Option<OwnedFd>> {
+    match sys::pidfd_open(pid) {
+        Err(Errno::ENOSYS | Errno::EPERM) => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
 /// Whether a process has the file open and marked, as far as it can be seen: proc_pid_fdinfo(5). It certainly has not if
 /// the pid is one of another pid namespace.
-fn may_hold(pid: Pid, file: &FileStat) -> bool {
+fn may_hold(pid: Pid, file: FileId) -> bool {
     let listed = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
     let mut seen = listed.filter_map(|it| Some((it.file_name(), fs::read_to_string(it.path()).ok()?))).peekable();
     let is_it = |name: OsString| {
         let open = fs::metadata(Path::new("/proc").join(pid.to_string()).join("fd").join(name));
-        open.is_ok_and(|open| (open.dev(), open.ino()) == (file.st_dev, file.st_ino))
+        open.is_ok_and(|open| FileId::from(&open) == file)
     };
     // Only what is locked is looked at closely: a file on a server that is gone would not answer.
     seen.peek().is_none() || seen.any(|(name, info)| info.contains("OFDLCK") && is_it(name))
@@ -340,43 +442,88 @@ impl fmt::Display for Instance {
     }
 }
 
-/// A daemon that was running a moment ago; nobody else can be reached through its pidfd.
+/// A daemon that was running a moment ago.
 struct Running<'a> {
     pid: Pid,
-    pidfd: OwnedFd,
+    /// Nobody else can be reached through it. Without it, the lock is looked at once more before a signal is sent.
+    pidfd: Option<OwnedFd>,
     instance: &'a Instance,
 }
 
 impl Running<'_> {
     fn send(&self, signal: c_int) -> Result<()> {
-        sys::pidfd_send_signal(self.pidfd.as_fd(), signal).map_err(|errno| match errno {
+        self.signal(signal).map_err(|errno| match errno {
             Errno::ESRCH => self.instance.not_running("it has just ended"),
             errno => self.not_sent(signal, errno),
         })
+    }
+
+    /// Sends a signal; ESRCH if the daemon has ended.
+    fn signal(&self, signal: c_int) -> nix::Result<()> {
+        if let Some(pidfd) = &self.pidfd {
+            match sys::pidfd_send_signal(pidfd.as_fd(), signal) {
+                Err(Errno::ENOSYS) => {}
+                Err(Errno::EPERM) if geteuid().is_root() => {}
+                sent => return sent,
+            }
+        }
+        if self.still_holds()? { sys::kill(self.pid, signal) } else { Err(Errno::ESRCH) }
+    }
+
+    /// Looks once more whether this process holds the pid file.
+    fn still_holds(&self) -> nix::Result<bool> {
+        let file = self.instance.open().map_err(|_| Errno::ESRCH)?;
+        let holder = file.map(|file| self.instance.holder(&file)).transpose().map_err(|_| Errno::ESRCH)?;
+        Ok(holder == Some(Holder::Daemon(self.pid)))
     }
 
     fn not_sent(&self, signal: c_int, errno: Errno) -> Error {
         Error::system(None, format!("send signal {signal} to process {}", self.pid), errno)
     }
 
-    fn end(&self, signal: Signal, timeout: Duration) -> Result<()> {
-        match sys::pidfd_send_signal(self.pidfd.as_fd(), signal as c_int) {
+    fn end(&self, signal: c_int, timeout: Duration) -> Result<()> {
+        match self.signal(signal) {
             // It has ended by itself since it was found.
             Err(Errno::ESRCH) => return Ok(()),
-            sent => sent.map_err(|errno| self.not_sent(signal as c_int, errno))?,
+            sent => sent.map_err(|errno| self.not_sent(signal, errno))?,
         }
+        // A stopped process does not see SIGTERM. If it has ended meanwhile there is nothing to continue.
+        let _ = self.signal(libc::SIGCONT);
         let started = Instant::now();
-        loop {
-            let left = timeout.saturating_sub(started.elapsed());
-            let mut polled = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut polled, sys::poll_timeout(left)) {
-                Ok(0) if left.is_zero() => break,
-                Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => return Ok(()),
-                Err(errno) => return Err(self.instance.failed("wait for the process of", errno)),
+        while !self.has_ended(timeout.saturating_sub(started.elapsed()))? {
+            if started.elapsed() >= timeout {
+                let name = if signal == libc::SIGKILL { "SIGKILL" } else { "SIGTERM" };
+                let (what, why) =
+                    (format!("stop process {}", self.pid), format!("it still runs {timeout:?} after {name}"));
+                return Err(Error::new(None, ErrorKind::TimedOut, what, why).advise("wait longer, or kill it"));
             }
         }
-        let (what, why) = (format!("stop process {}", self.pid), format!("it still runs {timeout:?} after {signal}"));
-        Err(Error::new(None, ErrorKind::TimedOut, what, why).advise("wait longer, or kill it"))
+        Ok(())
     }
+
+    /// Waits for the end of the process, for some time.
+    fn has_ended(&self, left: Duration) -> Result<bool> {
+        let Some(pidfd) = &self.pidfd else {
+            thread::sleep(INTERVAL.min(left));
+            // The number may be another process's by now; then the lock is free, or somebody else's.
+            let lives = sys::kill(self.pid, 0) != Err(Errno::ESRCH) && !is_zombie(self.pid);
+            return Ok(!lives || !self.still_holds().unwrap_or(false) && self.is_free());
+        };
+        let mut polled = [libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+        match sys::poll(&mut polled, poll_timeout(left)) {
+            Ok(0) | Err(Errno::EINTR) => Ok(false),
+            Ok(_) => Ok(true),
+            Err(errno) => Err(self.instance.failed("wait for the process of", errno)),
+        }
+    }
+
+    /// Whether nobody holds the pid file, or there is none: the daemon's descriptors are closed.
+    fn is_free(&self) -> bool {
+        let file = self.instance.open().ok().flatten();
+        file.is_none_or(|file| self.instance.holder(&file).is_ok_and(|holder| holder == Holder::Nobody))
+    }
+}
+
+fn is_zombie(pid: Pid) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }

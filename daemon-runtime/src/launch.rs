@@ -25,7 +25,7 @@
 
 mod daemon;
 mod launcher;
-mod message;
+pub(crate) mod message;
 mod session_leader;
 
 use std::os::unix::net::UnixStream;
@@ -36,8 +36,8 @@ use nix::sys::prctl::set_child_subreaper;
 use nix::unistd::{ForkResult, getpid};
 
 use crate::error::{Error, Result, Step};
+use crate::step::log::CreatedLogs;
 use crate::step::pid_file::PidFile;
-use crate::step::signals;
 use crate::sys::{self, retry};
 use crate::trace::Trace;
 
@@ -45,32 +45,55 @@ pub(crate) use daemon::LauncherHandle;
 use launcher::Launcher;
 pub(crate) use launcher::LauncherSignals;
 
+/// What a launch needs.
+pub(crate) struct Launch {
+    pub(crate) signals: LauncherSignals,
+    pub(crate) pid_file: Option<PidFile>,
+    pub(crate) created_logs: CreatedLogs,
+    pub(crate) limit: Duration,
+    pub(crate) trace: Trace,
+    /// The process that waits for the launcher, and goes on when that has ended: [`Daemon::spawn`](crate::Daemon::spawn).
+    pub(crate) client: Option<UnixStream>,
+}
+
 /// Forks twice. Only the daemon returns; or the program, with an error, if nothing could be forked.
 ///
 /// The launcher stays behind, waits until the daemon is ready, and exits as the start ends.
-pub(crate) fn detach(
-    signals: LauncherSignals,
-    pid_file: Option<PidFile>,
-    limit: Duration,
-    trace: Trace,
-) -> Result<(LauncherHandle, Option<PidFile>)> {
+pub(crate) fn detach(launch: Launch) -> Result<(LauncherHandle, Option<PidFile>)> {
+    let Launch { signals, pid_file, created_logs, limit, trace, client } = launch;
     trace.print_header();
     trace.print_row("program started");
     let (started, launcher) = (Instant::now(), getpid());
     match prepare().and_then(|prepared| Ok((prepared, fork()?))) {
         Err(error) => {
-            // First the file: a signal that was blocked may end this process as soon as it is let through.
+            // First the files: a signal that was blocked may end this process as soon as it is let through.
             drop(pid_file);
+            drop(created_logs);
             drop(signals);
             Err(error)
         }
         Ok((Prepared { launcher_end, daemon_end, adopts_orphans }, ForkResult::Parent { child: leader })) => {
-            let launcher = Launcher::new(leader, launcher_end, adopts_orphans, signals, started, limit, pid_file);
+            let launcher = Launcher {
+                leader,
+                leader_ended: false,
+                daemon: None,
+                ready: false,
+                channel: Some(launcher_end),
+                adopts_orphans,
+                client,
+                signals,
+                started,
+                limit,
+                pid_file,
+                created_logs,
+            };
             launcher.supervise(daemon_end)
         }
         Ok((Prepared { launcher_end, daemon_end, .. }, ForkResult::Child)) => {
-            let closed = close(launcher_end).and_then(|()| signals.leave_blocked());
-            let channel = closed.and_then(|()| session_leader::run(daemon_end, trace));
+            created_logs.keep();
+            let closed = [Some(launcher_end), client].into_iter().flatten().try_for_each(close);
+            let channel = closed.and_then(|()| signals.leave_blocked());
+            let channel = channel.and_then(|()| session_leader::run(daemon_end, trace));
             let channel = channel.unwrap_or_else(|error| error.exit_now());
             Ok((LauncherHandle::new(channel, launcher)?, pid_file))
         }
@@ -87,7 +110,6 @@ struct Prepared {
 
 fn prepare() -> Result<Prepared> {
     let (launcher_end, daemon_end) = sys::socket_pair().map_err(|errno| failed("make a socket", errno))?;
-    signals::default_sigchld()?;
     let adopts_orphans = match retry(|| set_child_subreaper(true)) {
         Ok(()) => true,
         Err(Errno::EINVAL | Errno::ENOSYS) => false,

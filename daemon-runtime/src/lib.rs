@@ -213,13 +213,19 @@ pub mod thread;
 #[cfg(target_os = "linux")]
 mod daemon;
 #[cfg(target_os = "linux")]
+mod daemon_process;
+#[cfg(target_os = "linux")]
 mod error;
+#[cfg(target_os = "linux")]
+mod inherited;
 #[cfg(target_os = "linux")]
 mod instance;
 #[cfg(target_os = "linux")]
 mod launch;
 #[cfg(target_os = "linux")]
 mod report;
+#[cfg(target_os = "linux")]
+mod spawn;
 #[cfg(target_os = "linux")]
 mod start;
 #[cfg(target_os = "linux")]
@@ -245,7 +251,8 @@ pub use {
     daemon::Daemon,
     error::{Error, ErrorKind, Step},
     instance::Instance,
+    spawn::Spawned,
     start::Ready,
     supervisor::supervised,
-    value::{Id, OptionValue},
+    value::{Id, OptionValue, Stream},
 };

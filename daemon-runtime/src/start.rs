@@ -1,97 +1,128 @@
 //! The steps in order. The numbers are those of daemon(7), "SysV Daemons".
 
 use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
 use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use nix::sys::signal::SigSet;
 use nix::unistd::dup2_stderr;
 
+use crate::daemon_process::{is_daemon, mark_as_daemon};
 use crate::error::{Error, ErrorKind, Result, Step, errno_of};
-use crate::launch::{self, LauncherHandle, LauncherSignals};
+use crate::inherited::inherited;
+use crate::launch::{self, Launch, LauncherHandle, LauncherSignals};
 use crate::step::credentials::Credentials;
 use crate::step::directory::{self, Directories};
-use crate::step::log::Log;
-use crate::step::pid_file::PidFile;
+use crate::step::pid_file::{self, PidFile, ReadyMark};
+use crate::step::reopen::{self, OnSighup};
 use crate::step::signal_mask::BlockedSignals;
 use crate::step::streams::Streams;
-use crate::step::{descriptors, environment, reopen, restrictions, signals, termination, threads};
+use crate::step::{descriptors, environment, restrictions, signals, termination, threads};
 use crate::trace::Trace;
 use crate::{Daemon, supervisor, sys, thread};
 
 const DEFAULT_UMASK: u32 = 0o022;
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(90);
-
-/// The pid of the process that has become a daemon.
-static DAEMON: AtomicU32 = AtomicU32::new(0);
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long another thread may hold stdout's lock before what is buffered there is left to it.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Turns this process into the daemon that the options describe.
 pub(crate) fn start(options: Daemon) -> Result<Ready> {
     let foreground = options.foreground.unwrap_or_else(supervisor::supervised);
-    let ready = if foreground { start_in_foreground(options) } else { start_in_background(options) }?;
-    DAEMON.store(process::id(), Ordering::Relaxed);
-    Ok(ready)
+    // As a launcher the daemon would end. In the foreground a second start harms nobody, unless there is a pid file to keep.
+    if is_daemon() && (!foreground || pid_file::is_kept()) {
+        let why = "this process is a daemon already";
+        return Err(Error::new(Step::Launch, ErrorKind::Misuse, "start the daemon", why).advise("start it once only"));
+    }
+    if foreground { start_in_foreground(options) } else { start_in_background(options, None) }
 }
 
-fn start_in_background(mut options: Daemon) -> Result<Ready> {
-    refuse_second_start()?;
+/// Detaches. Only the daemon returns; or the launcher, with an error, if nothing could be forked. With a `client`, which is
+/// told how the start has ended, an error never returns from the daemon: the program would take that for its client.
+pub(crate) fn start_in_background(options: Daemon, client: Option<UnixStream>) -> Result<Ready> {
     supervisor::stop_notifying();
 
     // In the launcher: almost all that can fail on what the user of the program chose, so that it is said at the terminal.
     let credentials = check(&options)?;
-    let directories = Directories::open(options.chroot.as_deref(), options.chdir.as_deref())?;
-    let paths = [&options.stdin, &options.stdout, &options.stderr].map(Option::as_deref);
-    let streams = Streams::open(paths, options.chroot.as_deref(), &credentials)?;
+    // After the lookup of names: a library that does it may start one.
+    threads::refuse_threads()?;
+    descriptors::refuse_other_pid_namespace()?;
+    let root = options.chroot.as_deref();
+    let directories = Directories::open(root, options.chdir.as_deref())?;
+    let wanted = [&options.stdin, &options.stdout, &options.stderr];
+    let (streams, created_logs) = Streams::open(wanted, root, &credentials)?;
+    options.pid_file.as_deref().map_or(Ok(()), |path| streams.refuse_pid_file(path))?;
     // While a signal can still end this process: a pipe that nobody reads would hold it for ever.
     flush()?;
     // Before there is a pid file, which a Ctrl-C must not leave behind.
-    let signals = LauncherSignals::block()?;
+    let launcher_signals = LauncherSignals::block()?;
+    let mask = launcher_signals.mask_before();
     let pid_file = options.pid_file.as_deref().map(|path| PidFile::lock(path, &credentials)).transpose()?;
 
     // Step 1: close what was inherited.
     let sockets = supervisor::passed_sockets();
-    let keep = streams.fds().chain(pid_file.iter().map(PidFile::fd)).chain(directories.fds()).chain([signals.fd()]);
+    let keep = streams.fds().chain(pid_file.iter().map(PidFile::fd)).chain(directories.fds());
     let keep = keep.chain(sockets.clone()).chain(options.keep_fds.iter().copied());
-    let inherited = std::mem::replace(&mut options.inherited, descriptors::Inherited::All);
-    inherited.close(keep.collect())?;
-    let variables = environment::Unwanted::find(options.keep_env.as_deref());
+    descriptors::close_inherited(inherited().descriptors.as_deref(), keep.collect())?;
+    descriptors::refuse_record_locks()?;
+    let variables = environment::Unwanted::find(options.keep_env.as_deref(), &credentials);
+    let sigchld = signals::default_sigchld()?;
 
     // Steps 5 to 8: fork, setsid, fork, exit. Steps 14 and 15 are the other end of this: the launcher waits until it is told
     // that the daemon is ready, and exits.
     let (limit, trace) = (options.start_timeout.unwrap_or(DEFAULT_TIMEOUT), Trace(options.trace));
-    let (launcher, pid_file) = launch::detach(signals, pid_file, limit, trace)?;
+    let is_spawned = client.is_some();
+    let launch = Launch { signals: launcher_signals, pid_file, created_logs, limit, trace, client };
+    let (launcher, pid_file) = launch::detach(launch)?;
 
-    // In the daemon. Step 10 comes before any file is created.
-    directory::set_umask(options.umask.unwrap_or(DEFAULT_UMASK));
-    // Step 11, while root may still change the root directory.
-    directories.enter()?;
-    // Step 9, for stdin. stdout and stderr follow in `hand_over`: until then a failed start is seen at the terminal.
-    streams.switch_stdin()?;
-    // Steps 2 and 3. Not earlier, as the launcher needs its own signals blocked across the fork.
-    signals::reset()?;
-    // Step 4.
-    variables.clear();
-    environment::pass_sockets(!sockets.is_empty());
-    environment::set_user(&credentials);
-    // Step 12, which needs the daemon's pid; its lock is held since before the fork.
-    publish_pid_file(&options, pid_file)?;
-    // Step 13 comes last: all the others may need root's rights.
-    drop_privileges(&options, &credentials)?;
-    launcher.watch_launcher()?;
-    let detached = Detached { launcher, streams, trace };
-    Ok(Ready { signals: ReadySignals::new(&options), detached: Some(detached) })
+    let in_daemon = || {
+        // Step 10 comes before any file is created.
+        directory::set_umask(options.umask.unwrap_or(DEFAULT_UMASK));
+        // Step 11, while root may still change the root directory.
+        directories.enter()?;
+        // Step 9, for stdin. stdout and stderr follow in `hand_over`: until then a failed start is seen at the terminal.
+        streams.switch_stdin()?;
+        if options.reopen_on_sighup {
+            reopen::hold_sighup()?;
+        }
+        // Steps 2 and 3. Not earlier, as the launcher needs its own signals blocked across the fork.
+        signals::undo_inherited(&inherited().signals, &mask, &sigchld)?;
+        // Step 4.
+        variables.clear();
+        environment::pass_sockets(!sockets.is_empty());
+        environment::set_user(&credentials);
+        // Step 12, which needs the daemon's pid; its lock is held since before the fork.
+        let ready_mark = publish_pid_file(&options, pid_file)?;
+        // Step 13 comes last: all the others may need root's rights.
+        drop_privileges(&options, &credentials)?;
+        launcher.watch_launcher()?;
+        let detached = Some(Detached { launcher, streams, trace });
+        Ok(Ready { on_ready: OnReady::new(&options, ready_mark), detached })
+    };
+    match in_daemon() {
+        Err(error) if is_spawned => Error::exit(&error),
+        ready => ready,
+    }
 }
 
 /// What is left to do where a supervisor has put the process into its place.
 fn start_in_foreground(options: Daemon) -> Result<Ready> {
     supervisor::notify_if_start_fails()?;
-    become_service(&options).inspect_err(supervisor::report_failure)?;
-    Ok(Ready { signals: ReadySignals::new(&options), detached: None })
+    if let Some(reason) = supervisor::reason() {
+        Trace(options.trace).print_foreground(reason);
+    }
+    let ready_mark = become_service(&options).inspect_err(supervisor::report_failure)?;
+    Ok(Ready { on_ready: OnReady::new(&options, ready_mark), detached: None })
 }
 
-fn become_service(options: &Daemon) -> Result<()> {
+fn become_service(options: &Daemon) -> Result<Option<ReadyMark>> {
     let credentials = check(options)?;
+    if !credentials.is_unchanged() {
+        // The environment changes.
+        threads::refuse_threads()?;
+    }
     supervisor::connect()?;
     let directories = Directories::open(options.chroot.as_deref(), options.chdir.as_deref())?;
     // As in the background: until their handlers are installed, the pid file would stay.
@@ -99,18 +130,13 @@ fn become_service(options: &Daemon) -> Result<()> {
     let pid_file = options.pid_file.as_deref().map(|path| PidFile::lock(path, &credentials)).transpose()?;
     directory::set_umask(options.umask.unwrap_or(DEFAULT_UMASK));
     directories.enter()?;
-    environment::set_user(&credentials);
-    publish_pid_file(options, pid_file)?;
-    drop_privileges(options, &credentials)
-}
-
-/// A daemon that starts once more would be the launcher, and end.
-fn refuse_second_start() -> Result<()> {
-    if DAEMON.load(Ordering::Relaxed) != process::id() {
-        return Ok(());
+    if options.reopen_on_sighup {
+        reopen::hold_sighup()?;
     }
-    let why = "this process is a daemon already";
-    Err(Error::new(Step::Launch, ErrorKind::Misuse, "start the daemon", why).advise("start it once only"))
+    environment::set_user(&credentials);
+    let ready_mark = publish_pid_file(options, pid_file)?;
+    drop_privileges(options, &credentials)?;
+    Ok(ready_mark)
 }
 
 /// Checks that the options are possible here. Nothing has changed yet.
@@ -118,20 +144,19 @@ fn check(options: &Daemon) -> Result<Credentials> {
     options.check()?;
     // Before a file of ours can get one of these numbers.
     descriptors::check_open(&options.keep_fds)?;
-    let credentials = Credentials::look_up(options.user.as_ref(), options.group.as_ref())?;
-    // After the lookup of names: a library that does it may start one.
-    threads::refuse_threads()?;
-    Ok(credentials)
+    Credentials::look_up(options.user.as_ref(), options.group.as_ref())
 }
 
 /// Writes the pid file, and sees to its end.
-fn publish_pid_file(options: &Daemon, pid_file: Option<PidFile>) -> Result<()> {
-    let has_pid_file = pid_file.is_some();
-    if let Some(pid_file) = pid_file {
-        pid_file.write()?;
-        pid_file.keep_for_life(options.chroot.as_deref())?;
-    }
-    if has_pid_file || process::id() == 1 { termination::handle_termination() } else { Ok(()) }
+fn publish_pid_file(options: &Daemon, pid_file: Option<PidFile>) -> Result<Option<ReadyMark>> {
+    mark_as_daemon()?;
+    let Some(pid_file) = pid_file else {
+        return if process::id() == 1 { termination::handle_termination().map(|()| None) } else { Ok(None) };
+    };
+    pid_file.write()?;
+    let ready_mark = pid_file.keep_for_life(options.chroot.as_deref())?;
+    termination::handle_termination()?;
+    Ok(Some(ready_mark))
 }
 
 fn drop_privileges(options: &Daemon, credentials: &Credentials) -> Result<()> {
@@ -146,9 +171,21 @@ fn drop_privileges(options: &Daemon, credentials: &Credentials) -> Result<()> {
 }
 
 /// Writes out what is buffered, which would otherwise appear twice, or not at all.
-fn flush() -> Result<()> {
+pub(crate) fn flush() -> Result<()> {
     let failed = |errno| Error::system(Step::Streams, "write what the program has printed", errno);
-    sys::retry(|| io::stdout().flush().map_err(|error| errno_of(&error))).map_err(failed)?;
+    let flush_stdout = || sys::retry(|| io::stdout().flush().map_err(|error| errno_of(&error)));
+    if threads::is_single_threaded().unwrap_or(true) {
+        flush_stdout().map_err(failed)?;
+    } else {
+        // Another thread may hold the lock, and std has no way to try it: so a thread waits for it, and this one only for
+        // some time. What is buffered is then written by who has the lock.
+        let (send, flushed) = mpsc::channel();
+        // The receiver may have gone: then nobody waits for the answer.
+        let spawned = std::thread::Builder::new().spawn(move || send.send(flush_stdout()).unwrap_or(()));
+        if spawned.is_ok() {
+            flushed.recv_timeout(FLUSH_PATIENCE).unwrap_or(Ok(())).map_err(failed)?;
+        }
+    }
     sys::flush_c_streams().map_err(failed)
 }
 
@@ -174,16 +211,17 @@ fn flush() -> Result<()> {
 #[must_use = "the launcher waits until `notify` is called"]
 #[derive(Debug)]
 pub struct Ready {
-    signals: ReadySignals,
+    on_ready: OnReady,
     /// `None` in the foreground.
     detached: Option<Detached>,
 }
 
-/// The signals that are handled, or ignored, from the moment that the daemon is ready.
+/// What is done when the daemon is ready, in the background and in the foreground.
 #[derive(Debug)]
-struct ReadySignals {
+struct OnReady {
     reopen_on_sighup: bool,
     ignore_sigchld: bool,
+    ready_mark: Option<ReadyMark>,
 }
 
 #[derive(Debug)]
@@ -212,13 +250,14 @@ impl Ready {
     /// # }
     /// ```
     pub fn notify(self) {
-        let Ready { signals, detached } = self;
+        let Ready { on_ready, detached } = self;
         let told = match detached {
-            Some(detached) => detached.hand_over(&signals),
-            None => signals
-                .set(Vec::new())
-                .inspect_err(supervisor::report_failure)
-                .and_then(|()| supervisor::report_ready()),
+            Some(detached) => detached.hand_over(&on_ready),
+            None => {
+                let on_sighup = OnSighup { notify_socket: supervisor::reload_socket(), ..OnSighup::default() };
+                let done = on_ready.act(on_sighup).inspect_err(supervisor::report_failure);
+                done.and_then(|()| supervisor::report_ready())
+            }
         };
         told.unwrap_or_else(|error| error.exit());
         thread::daemon_is_ready();
@@ -227,12 +266,15 @@ impl Ready {
 
 impl Detached {
     /// Takes the streams from the launcher, and lets it exit: step 9 for stdout and stderr, and step 14.
-    fn hand_over(self, signals: &ReadySignals) -> Result<()> {
+    fn hand_over(self, on_ready: &OnReady) -> Result<()> {
         let Detached { launcher, streams, trace } = self;
+        launcher.check_channel()?;
         flush()?;
         let old_stderr = streams.switch_output()?;
-        let told =
-            streams.close().and_then(|logs| signals.set(logs)).and_then(|()| launcher.report_ready(trace.is_on()));
+        let told = streams
+            .close()
+            .and_then(|logs| on_ready.act(OnSighup { logs, notify_socket: None }))
+            .and_then(|()| launcher.report_ready(trace.is_on()));
         if let Err(error) = told {
             // Where the launcher's stderr is out of reach, its exit code still tells.
             let _ = dup2_stderr(&old_stderr);
@@ -245,18 +287,19 @@ impl Detached {
     }
 }
 
-impl ReadySignals {
-    fn new(options: &Daemon) -> Self {
-        ReadySignals { reopen_on_sighup: options.reopen_on_sighup, ignore_sigchld: options.ignore_sigchld }
+impl OnReady {
+    fn new(options: &Daemon, ready_mark: Option<ReadyMark>) -> Self {
+        let Daemon { reopen_on_sighup, ignore_sigchld, .. } = *options;
+        OnReady { reopen_on_sighup, ignore_sigchld, ready_mark }
     }
 
-    fn set(&self, logs: Vec<Log>) -> Result<()> {
+    fn act(&self, on_sighup: OnSighup) -> Result<()> {
         if self.reopen_on_sighup {
-            reopen::reopen_on_sighup(logs)?;
+            reopen::begin(on_sighup);
         }
         if self.ignore_sigchld {
             signals::ignore_sigchld()?;
         }
-        Ok(())
+        self.ready_mark.as_ref().map_or(Ok(()), ReadyMark::set)
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod descriptors;
 pub(crate) mod directory;
 pub(crate) mod environment;
 pub(crate) mod file;
+pub(crate) mod lock_holder;
 pub(crate) mod log;
 pub(crate) mod pid_file;
 pub(crate) mod reopen;

@@ -1,40 +1,49 @@
 //! A supervisor that runs the process itself: systemd, a container, runit. What it passes, and what it is told.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::fs::{self, File};
 use std::ops::Range;
 use std::os::fd::RawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::process;
+use std::os::unix::process::parent_id;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::{env, io, process};
 
 use nix::errno::Errno;
+use nix::libc::{c_int, c_void};
 
 use crate::error::{Error, Result, Step, errno_of};
 use crate::sys;
 
-/// Whether a supervisor runs this process and wants it in the foreground. The default of the option `foreground`.
+/// Returns whether a supervisor runs this process and wants it in the foreground. The default of the option `foreground`.
 ///
 /// True if one of these holds:
 ///
-/// * it is process 1: the end of the launcher would be the end of a container;
-/// * `NOTIFY_SOCKET` is set: somebody waits for this process to say that it is ready, sd_notify(3);
-/// * `LISTEN_PID` is its own pid: it was given sockets, sd_listen_fds(3);
-/// * `SYSTEMD_EXEC_PID` is its own pid: systemd 248 and newer started it itself, not through a shell.
+/// * It is process 1: the end of the launcher would be the end of a container.
+/// * `NOTIFY_SOCKET` is set, and not empty, so that somebody waits for this process to say that it is ready, sd_notify(3);
+///   and either `SYSTEMD_EXEC_PID` is its own pid, or it has no controlling terminal. (A shell in a terminal that a service
+///   has started inherits the variable.)
+/// * `SYSTEMD_EXEC_PID` is its own pid: systemd 248 and newer has started it itself, not through a shell.
+/// * `LISTEN_PID` is its own pid: sockets were passed to it, sd_listen_fds(3).
+/// * Its parent is process 1, and that is an init which starts one program: it is called `init`, `tini`, `docker-init`,
+///   `dumb-init`, `catatonit` or `podman-init`, and no systemd runs. Such an init ends when its child does. (A shell that is
+///   process 1 is none: what an entry script starts detaches.)
 ///
-/// The last two do not count if `PIDFILE` and its own `SYSTEMD_EXEC_PID` are set, because only `Type=forking` needs
-/// `PIDFile=`, and such a unit waits for the program to detach.
+/// `SYSTEMD_EXEC_PID` and `LISTEN_PID` do not count if `PIDFILE` is set beside an own `SYSTEMD_EXEC_PID`: only `Type=forking`
+/// needs `PIDFile=`, and such a unit waits for the program to detach.
+///
+/// With the option `trace`, a line says which of these it was.
 ///
 /// # Wrong guesses
 ///
-/// A unit of `Type=forking` that has `WatchdogSec=` or `NotifyAccess=` gets a `NOTIFY_SOCKET` too, and without
-/// `PIDFile=` it looks like `Type=simple`: give `foreground = false`. Supervisors that set none of these variables
-/// (runit, s6, daemontools, and systemd before 248 with `Type=simple`) cannot be told from a shell: give
-/// `foreground = true`, or an argument of your program. A shell started by such a service inherits `NOTIFY_SOCKET`,
-/// and what is started there by hand stays in its foreground.
+/// A unit of `Type=forking` without `PIDFile=` looks like `Type=simple`: give it `PIDFile=`, or `foreground = false`.
+/// Supervisors that set none of these variables (runit, s6, daemontools, supervisord, and systemd before 248 with
+/// `Type=simple`) cannot be told from a shell: give `foreground = true`, or an argument of your program.
+///
+/// # Examples
 ///
 /// ```
 /// // A user's own flag beside it:
@@ -42,41 +51,71 @@ use crate::sys;
 /// # assert!(!foreground || daemon_runtime::supervised());
 /// ```
 pub fn supervised() -> bool {
-    initial().supervised
+    initial().reason.is_some()
 }
 
-/// The sockets that were passed to this process: sd_listen_fds(3).
+/// Returns why [`supervised`] is true.
+pub(crate) fn reason() -> Option<&'static str> {
+    initial().reason
+}
+
+/// Returns the sockets that were passed to this process: sd_listen_fds(3).
 pub(crate) fn passed_sockets() -> Range<RawFd> {
     initial().sockets.clone()
 }
 
-/// What the environment said before `setup` came; there are libraries that take the variables out.
+/// Returns whether NOTIFY_SOCKET, if it is set, is another service's.
+pub(crate) fn has_foreign_notify_socket() -> bool {
+    initial().notify_socket.is_none()
+}
+
+/// What the environment said at the first call, before `setup`; there are libraries that take the variables out.
 pub(crate) fn initial() -> &'static ServiceEnv {
     static INITIAL: OnceLock<ServiceEnv> = OnceLock::new();
     INITIAL.get_or_init(ServiceEnv::read)
 }
 
 pub(crate) struct ServiceEnv {
-    supervised: bool,
+    reason: Option<&'static str>,
     sockets: Range<RawFd>,
+    /// If it is this process that is waited for.
     notify_socket: Option<OsString>,
 }
 
 impl ServiceEnv {
     fn read() -> Self {
-        let (by_systemd, sockets_are_ours) = (is_own_pid("SYSTEMD_EXEC_PID"), is_own_pid("LISTEN_PID"));
-        let forking = by_systemd && env::var_os("PIDFILE").is_some();
-        let notify_socket = env::var_os("NOTIFY_SOCKET");
-        let supervised = process::id() == 1 || notify_socket.is_some() || !forking && (by_systemd || sockets_are_ours);
+        let (by_systemd, has_sockets) = (is_own_pid("SYSTEMD_EXEC_PID"), is_own_pid("LISTEN_PID"));
+        let is_forking = by_systemd && env::var_os("PIDFILE").is_some();
+        let notify_socket = env::var_os("NOTIFY_SOCKET")
+            .filter(|address| !address.is_empty() && (by_systemd || !has_controlling_terminal()));
+        let reasons = [
+            (process::id() == 1, "it is process 1"),
+            (notify_socket.is_some(), "NOTIFY_SOCKET is set"),
+            (by_systemd && !is_forking, "SYSTEMD_EXEC_PID is its pid"),
+            (has_sockets && !is_forking, "LISTEN_PID is its pid"),
+            (is_child_of_init(), "its parent is the init of a container"),
+        ];
+        let reason = reasons.into_iter().find(|(holds, _)| *holds).map(|(_, reason)| reason);
         const FIRST: RawFd = 3;
-        let count =
-            env::var("LISTEN_FDS").ok().filter(|_| sockets_are_ours).and_then(|count| count.parse::<u16>().ok());
-        ServiceEnv { supervised, sockets: FIRST..FIRST + RawFd::from(count.unwrap_or(0)), notify_socket }
+        let count = env::var("LISTEN_FDS").ok().filter(|_| has_sockets).and_then(|count| count.parse::<u16>().ok());
+        ServiceEnv { reason, sockets: FIRST..FIRST + RawFd::from(count.unwrap_or(0)), notify_socket }
     }
 }
 
 fn is_own_pid(name: &str) -> bool {
     env::var(name).is_ok_and(|value| value == process::id().to_string())
+}
+
+/// tty(4): opening it fails with ENXIO in a session that has no controlling terminal.
+pub(crate) fn has_controlling_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}
+
+fn is_child_of_init() -> bool {
+    const INITS: [&str; 6] = ["init", "tini", "docker-init", "dumb-init", "catatonit", "podman-init"];
+    let is_init = || fs::read_to_string("/proc/1/comm").is_ok_and(|name| INITS.contains(&name.trim_end()));
+    // sd_booted(3).
+    parent_id() == 1 && is_init() && !Path::new("/run/systemd/system").exists()
 }
 
 /// The supervisor until it has been told how the start ended.
@@ -97,12 +136,12 @@ fn waiting() -> MutexGuard<'static, Option<Waiting>> {
     WAITING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on the supervisor, if one waits, is told of an end before the start has come to its own.
+/// From now on the supervisor, if one waits, is told if the program ends before it is ready, and not with exit code 0.
 pub(crate) fn notify_if_start_fails() -> Result<()> {
     let Some(address) = initial().notify_socket.clone() else { return Ok(()) };
     let mut waiting = waiting();
     if waiting.is_none() {
-        sys::at_exit(report_early_exit).map_err(|errno| unreachable_socket(&address, errno))?;
+        sys::at_exit_with_code(report_early_exit).map_err(|errno| unreachable_socket(&address, errno))?;
         *waiting = Some(Waiting { pid: process::id(), address, socket: None });
     }
     Ok(())
@@ -155,12 +194,42 @@ pub(crate) fn report_failure(error: &Error) {
     let _ = send(&format!("ERRNO={errno}\nSTATUS={error}"));
 }
 
-/// Says that the process ended before it was ready. start-stop-daemon(8), for one, would wait on.
-extern "C" fn report_early_exit() {
-    if waiting().as_ref().is_some_and(|waiting| waiting.pid == process::id()) {
+/// Says that the process ended before it was ready. start-stop-daemon(8), for one, would wait on. Code 0 is no failure: a
+/// client's command, which is done before there is a start, ends so.
+extern "C" fn report_early_exit(code: c_int, _: *mut c_void) {
+    if code != 0 && waiting().as_ref().is_some_and(|waiting| waiting.pid == process::id()) {
         // As above.
-        let _ = send("ERRNO=0\nSTATUS=the start has failed");
+        let _ = send(&format!("ERRNO=0\nSTATUS=the program ended with exit code {code} before it was ready"));
     }
+}
+
+/// Returns a socket to tell a supervisor that waits about a reload.
+pub(crate) fn reload_socket() -> Option<UnixDatagram> {
+    waiting().as_ref()?.socket.as_ref()?.try_clone().ok()
+}
+
+/// Says that a reload begins: sd_notify(3). Async-signal-safe.
+pub(crate) fn send_reloading(socket: &UnixDatagram) {
+    const START: &[u8] = b"RELOADING=1\nMONOTONIC_USEC=";
+    let mut message = [0; START.len() + 20];
+    message[..START.len()].copy_from_slice(START);
+    // Without zeros at the beginning, which would make the number octal to systemd.
+    let now = sys::monotonic_microseconds();
+    let count = now.checked_ilog10().unwrap_or(0) as usize + 1;
+    let mut rest = now;
+    for digit in message[START.len()..START.len() + count].iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let message = &message[..START.len() + count];
+    // A manager that is gone is told nothing; the reload itself is done all the same.
+    let _ = nix::unistd::write(socket, message);
+}
+
+/// Says that the reload has ended. Async-signal-safe.
+pub(crate) fn send_ready_again(socket: &UnixDatagram) {
+    // As above.
+    let _ = nix::unistd::write(socket, b"READY=1");
 }
 
 /// Tells how the start ended, once.
@@ -174,6 +243,6 @@ fn send(state: &str) -> nix::Result<()> {
 /// stderr is not the journal.
 pub(crate) fn journal_priority() -> &'static str {
     let journal = env::var("JOURNAL_STREAM").ok();
-    let stderr = sys::file_id(nix::libc::STDERR_FILENO).ok().map(|id| id.to_string());
+    let stderr = sys::file_id(nix::libc::STDERR_FILENO).ok().map(|id| format!("{}:{}", id.device, id.inode));
     if journal.is_some() && journal == stderr { "<3>" } else { "" }
 }

@@ -4,11 +4,13 @@
 
 #![allow(unsafe_code, clippy::disallowed_methods)]
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -16,7 +18,6 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{self, c_int, c_void, siginfo_t};
 use nix::poll::PollTimeout;
 use nix::sys::signal::Signal;
-use nix::sys::stat::FileStat;
 use nix::unistd::{ForkResult, Pid};
 
 /// Repeats a call for as long as a signal interrupts it.
@@ -43,10 +44,31 @@ pub(crate) fn exit_now(code: c_int) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// fflush(3) of all of C's output streams, for C libraries that print in `setup`.
+/// fflush(3) of C's stdout and stderr, for C libraries that print before the daemon is ready.
+///
+/// Not of all streams: another thread that waits for input holds the lock of stdin for as long as it waits. A stream that
+/// another thread holds is left to that thread.
 pub(crate) fn flush_c_streams() -> nix::Result<()> {
-    // SAFETY: a null stream means all of them; stdio locks each itself.
-    retry(|| Errno::result(unsafe { libc::fflush(ptr::null_mut()) }).map(drop))
+    // Declared here because the libc crate has none of them.
+    unsafe extern "C" {
+        static stdout: *mut libc::FILE;
+        static stderr: *mut libc::FILE;
+        fn ftrylockfile(stream: *mut libc::FILE) -> c_int;
+        fn funlockfile(stream: *mut libc::FILE);
+    }
+    // SAFETY: the C library has set both before main, and nothing in this process sets them anew.
+    let streams = unsafe { [stdout, stderr] };
+    streams.into_iter().try_for_each(|stream| {
+        // SAFETY: the stream is valid as above; the lock is this thread's own, and may be taken once more by fflush.
+        unsafe {
+            if ftrylockfile(stream) != 0 {
+                return Ok(());
+            }
+            let flushed = retry(|| Errno::result(libc::fflush(stream)).map(drop));
+            funlockfile(stream);
+            flushed
+        }
+    })
 }
 
 /// atexit(3).
@@ -56,6 +78,33 @@ pub(crate) fn at_exit(handler: extern "C" fn()) -> nix::Result<()> {
         0 => Ok(()),
         _ => Err(Errno::ENOMEM),
     }
+}
+
+/// on_exit(3): a handler that is told the exit code. Other C libraries than glibc lack it, and there nobody is told.
+#[cfg(target_env = "gnu")]
+pub(crate) fn at_exit_with_code(handler: extern "C" fn(c_int, *mut c_void)) -> nix::Result<()> {
+    unsafe extern "C" {
+        fn on_exit(handler: extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
+    }
+    // SAFETY: the declaration is glibc's; the handler is a plain function that lives as long as the program.
+    match unsafe { on_exit(handler, ptr::null_mut()) } {
+        0 => Ok(()),
+        _ => Err(Errno::ENOMEM),
+    }
+}
+
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn at_exit_with_code(_: extern "C" fn(c_int, *mut c_void)) -> nix::Result<()> {
+    Ok(())
+}
+
+/// Microseconds of CLOCK_MONOTONIC. Async-signal-safe.
+pub(crate) fn monotonic_microseconds() -> u64 {
+    // SAFETY: all zeros is a valid timespec.
+    let mut now: libc::timespec = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel fills `now`. Every Linux has this clock, so that the call cannot fail.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
 }
 
 /// pthread_atfork(3), for the child alone.
@@ -69,6 +118,17 @@ pub(crate) fn at_fork_in_child(handler: extern "C" fn()) -> nix::Result<()> {
     match unsafe { pthread_atfork(None, None, Some(handler)) } {
         0 => Ok(()),
         errno => Err(Errno::from_raw(errno)),
+    }
+}
+
+/// What the C library knows of threads: glibc's `__libc_single_threaded`, since 2.32. Once there was a thread it may say no
+/// for ever.
+pub(crate) fn is_single_threaded_to_libc() -> bool {
+    // SAFETY: the name ends with a NUL. If there is such a variable, it is a char that only the C library writes, and a
+    // thread that could make it do so at this moment does not exist where it says yes.
+    unsafe {
+        let variable = libc::dlsym(libc::RTLD_DEFAULT, c"__libc_single_threaded".as_ptr()).cast::<libc::c_char>();
+        !variable.is_null() && *variable != 0
     }
 }
 
@@ -88,11 +148,18 @@ pub(crate) fn has_seccomp_filter() -> bool {
 
 // Descriptors
 
-/// close_range(2) of `first..=last`, descriptors that the process inherited and has not taken over.
+/// close_range(2) of `first..=last`, descriptors that the process inherited and has not taken over; or close(2) of each, where
+/// the kernel or a filter lacks that call.
 pub(crate) fn close_inherited(first: RawFd, last: RawFd) -> nix::Result<()> {
     // SAFETY: closing a descriptor under an object that owns it would be unsound. These have no owner: they were open
     // when the program started, and `step::descriptors` has left out those that it has taken over since.
-    unsafe { close_range(first, last) }
+    match unsafe { close_range(first, last) } {
+        Err(Errno::ENOSYS | Errno::EPERM) => {
+            // SAFETY: as above.
+            (first..=last).try_for_each(|fd| Errno::result(unsafe { libc::close(fd) }).map(drop))
+        }
+        closed => closed,
+    }
 }
 
 unsafe fn close_range(first: RawFd, last: RawFd) -> nix::Result<()> {
@@ -132,55 +199,92 @@ pub(crate) fn descriptor_flags(fd: RawFd) -> nix::Result<c_int> {
 /// Which file it is: device and inode, of 64 bits on every machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {
-    device: u64,
-    inode: u64,
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
 }
 
-impl From<&FileStat> for FileId {
+/// What is needed of stat(3type). Its own type, because the calls of nix are of 32 bits on some machines: there they fail
+/// for a file of 2 GiB.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileStatus {
+    pub(crate) id: FileId,
+    pub(crate) kind: libc::mode_t,
+    pub(crate) names: u64,
+    pub(crate) owner: libc::uid_t,
+    pub(crate) group: libc::gid_t,
+    pub(crate) is_empty: bool,
+}
+
+impl From<&std::fs::Metadata> for FileId {
+    fn from(metadata: &std::fs::Metadata) -> Self {
+        FileId { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+impl From<libc::stat64> for FileStatus {
     // On some machines the fields are of 32 bits.
-    #[allow(clippy::useless_conversion)]
-    fn from(stat: &FileStat) -> Self {
-        FileId { device: stat.st_dev.into(), inode: stat.st_ino.into() }
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast)]
+    fn from(stat: libc::stat64) -> Self {
+        FileStatus {
+            id: FileId { device: stat.st_dev as u64, inode: stat.st_ino as u64 },
+            kind: stat.st_mode & libc::S_IFMT,
+            names: stat.st_nlink as u64,
+            owner: stat.st_uid,
+            group: stat.st_gid,
+            is_empty: stat.st_size == 0,
+        }
     }
 }
 
-impl std::fmt::Display for FileId {
-    /// As systemd writes it in JOURNAL_STREAM.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.device, self.inode)
-    }
+/// fstat(2) of a number, which may not be open. Async-signal-safe.
+pub(crate) fn file_status(fd: RawFd) -> nix::Result<FileStatus> {
+    let mut stat = MaybeUninit::uninit();
+    // SAFETY: the kernel fills `stat` if the call succeeds; an unused number is an error.
+    retry(|| Errno::result(unsafe { libc::fstat64(fd, stat.as_mut_ptr()) }))?;
+    // SAFETY: as above.
+    Ok(unsafe { stat.assume_init() }.into())
 }
 
-/// Which file a number refers to, which may not be open: fstat(2). Async-signal-safe.
+/// fstatat(2) of a name in a directory, which may be AT_FDCWD. A symbolic link is not followed. Async-signal-safe.
+pub(crate) fn file_status_at(directory: BorrowedFd<'_>, name: &CStr) -> nix::Result<FileStatus> {
+    let mut stat = MaybeUninit::uninit();
+    let flags = libc::AT_SYMLINK_NOFOLLOW;
+    // SAFETY: `name` ends with a NUL, and the kernel fills `stat` if the call succeeds.
+    let mut call = || unsafe { libc::fstatat64(directory.as_raw_fd(), name.as_ptr(), stat.as_mut_ptr(), flags) };
+    retry(|| Errno::result(call()))?;
+    // SAFETY: as above.
+    Ok(unsafe { stat.assume_init() }.into())
+}
+
+/// Which file a number refers to, which may not be open. Async-signal-safe.
 pub(crate) fn file_id(fd: RawFd) -> nix::Result<FileId> {
-    // SAFETY: the number is only used for this one call, which fails for one that is not open.
-    let stat = retry(|| nix::sys::stat::fstat(unsafe { BorrowedFd::borrow_raw(fd) }))?;
-    Ok(FileId::from(&stat))
+    file_status(fd).map(|status| status.id)
 }
 
-/// ftruncate(2) to nothing of a file that is never closed; async-signal-safe.
+/// ftruncate(2) to nothing; async-signal-safe.
 pub(crate) fn truncate(fd: RawFd) -> nix::Result<()> {
     // SAFETY: the call touches no memory.
     retry(|| Errno::result(unsafe { libc::ftruncate(fd, 0) }).map(drop))
 }
 
-/// fcntl(2) F_OFD_SETLK: marks a file by a lock on its first byte, which is independent of flock(2).
-pub(crate) fn mark(fd: &OwnedFd) -> nix::Result<()> {
-    retry(|| fcntl(fd, FcntlArg::F_OFD_SETLK(&first_byte())).map(drop))
+/// fcntl(2) F_OFD_SETLK: marks a file by a lock on one of its bytes, which is independent of flock(2).
+pub(crate) fn mark(fd: &OwnedFd, byte: u8) -> nix::Result<()> {
+    retry(|| fcntl(fd, FcntlArg::F_OFD_SETLK(&lock_of(byte))).map(drop))
 }
 
 /// fcntl(2) F_OFD_GETLK: whether somebody else has marked the file.
-pub(crate) fn is_marked(fd: &OwnedFd) -> nix::Result<bool> {
-    let mut lock = first_byte();
+pub(crate) fn is_marked(fd: &OwnedFd, byte: u8) -> nix::Result<bool> {
+    let mut lock = lock_of(byte);
     retry(|| fcntl(fd, FcntlArg::F_OFD_GETLK(&mut lock)))?;
     Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
 }
 
-fn first_byte() -> libc::flock {
+fn lock_of(byte: u8) -> libc::flock {
     // SAFETY: all zeros is a valid flock, which has only numbers in it.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = libc::F_WRLCK as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock.l_start = byte.into();
     lock.l_len = 1;
     lock
 }
@@ -198,11 +302,18 @@ pub(crate) fn poll_timeout(left: Duration) -> PollTimeout {
     PollTimeout::try_from(millis as i32).unwrap_or(PollTimeout::MAX)
 }
 
+/// poll(2).
+pub(crate) fn poll(polled: &mut [libc::pollfd], timeout: PollTimeout) -> nix::Result<c_int> {
+    let timeout = timeout.as_millis().map_or(-1, |millis| millis as c_int);
+    // SAFETY: the kernel reads and writes just these entries.
+    Errno::result(unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, timeout) })
+}
+
 /// Whether the other end of a socket is closed; async-signal-safe.
 pub(crate) fn hung_up(fd: RawFd) -> bool {
-    let mut poll = libc::pollfd { fd, events: 0, revents: 0 };
-    // SAFETY: one valid entry, on this stack. With no time to wait there is nothing to interrupt.
-    unsafe { libc::poll(&mut poll, 1, 0) == 1 && poll.revents & libc::POLLHUP != 0 }
+    let mut polled = [libc::pollfd { fd, events: 0, revents: 0 }];
+    // With no time to wait there is nothing to interrupt.
+    poll(&mut polled, PollTimeout::ZERO) == Ok(1) && polled[0].revents & libc::POLLHUP != 0
 }
 
 /// socketpair(2) of the type that keeps messages apart and tells when the other end is closed.
@@ -218,12 +329,36 @@ pub(crate) fn socket_pair() -> nix::Result<(UnixStream, UnixStream)> {
 
 // Processes
 
+/// A byte that is 1 in the process that has set it, and 0 in every process that was forked from it, by whatever call.
+///
+/// The kernel clears it there (MADV_WIPEONFORK, Linux 4.14). Before that only a child that fork(3) made is told, by the
+/// caller's pthread_atfork(3) handler.
+pub(crate) fn wiped_on_fork() -> nix::Result<&'static AtomicU8> {
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping, of one page, that is never unmapped; all zeros is a valid AtomicU8.
+    unsafe {
+        let page = libc::mmap(ptr::null_mut(), 1, protection, flags, -1, 0);
+        if page == libc::MAP_FAILED {
+            return Err(Errno::last());
+        }
+        // An older kernel or an emulator refuses it: then, as said above, the handler does.
+        let _ = libc::madvise(page, 1, libc::MADV_WIPEONFORK);
+        Ok(&*page.cast())
+    }
+}
+
 /// pidfd_open(2).
 pub(crate) fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
     // SAFETY: the call touches no memory.
     let fd = retry(|| Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) }))?;
     // SAFETY: the kernel has just made this descriptor (an int, close-on-exec), and nobody else knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// kill(2), also with the number of a real-time signal, or with 0.
+pub(crate) fn kill(pid: Pid, signal: c_int) -> nix::Result<()> {
+    // SAFETY: the call touches no memory.
+    Errno::result(unsafe { libc::kill(pid.as_raw(), signal) }).map(drop)
 }
 
 /// pidfd_send_signal(2).
@@ -285,6 +420,16 @@ pub(crate) fn has_capabilities() -> nix::Result<bool> {
     Ok(sets.iter().any(|set| *set != 0))
 }
 
+/// Whether this thread has one of the capabilities of capabilities(7) in effect, by its number below 32.
+pub(crate) fn has_effective_capability(number: u32) -> bool {
+    let mut header = capability_header();
+    let mut sets = [0_u32; 6];
+    // SAFETY: as in `drop_capabilities`, and the kernel writes no more than the two structs.
+    let mut call = || unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
+    // The first word is what is effective of the first 32.
+    retry(|| Errno::result(call()).map(drop)).is_ok() && sets[0] & 1 << number != 0
+}
+
 /// Leaves the session keyring, keyrings(7), and with it the keys of whoever started the process: keyctl(2).
 pub(crate) fn join_new_session_keyring() -> nix::Result<()> {
     let call = || {
@@ -303,6 +448,33 @@ fn capability_header() -> [u32; 2] {
     [0x2008_0522, 0]
 }
 
+// Memory
+
+/// A value that a signal handler reads, and that can be replaced. What it has been is never freed.
+pub(crate) struct Published<T>(AtomicPtr<T>);
+
+impl<T: Sync> Published<T> {
+    pub(crate) const fn nothing() -> Self {
+        Published(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    pub(crate) fn publish(&self, value: T) {
+        self.0.store(Box::into_raw(Box::new(value)), Ordering::Release);
+    }
+
+    /// Returns the value. Async-signal-safe.
+    pub(crate) fn get(&self) -> Option<&'static T> {
+        // SAFETY: the pointer is null, or that of a box which `publish` has filled before and nobody frees.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Returns the value and publishes nothing any more. Async-signal-safe.
+    pub(crate) fn withdraw(&self) -> Option<&'static T> {
+        // SAFETY: as above.
+        unsafe { self.0.swap(ptr::null_mut(), Ordering::AcqRel).as_ref() }
+    }
+}
+
 // Environment
 
 /// Sets or removes an environment variable.
@@ -313,6 +485,30 @@ pub(crate) fn set_env(name: &OsStr, value: Option<&OsStr>) {
         Some(value) => unsafe { std::env::set_var(name, value) },
         // SAFETY: as above.
         None => unsafe { std::env::remove_var(name) },
+    }
+}
+
+/// Overwrites the variables that exec has passed, except those to keep, where exec has put them: so /proc/PID/environ does not
+/// show them. Variables that were set since are elsewhere and stay.
+pub(crate) fn overwrite_initial_env(is_kept: impl Fn(&[u8]) -> bool) {
+    // Numbers 50 and 51 of proc_pid_stat(5) are where they begin and end. The second field has a name that may hold anything.
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split_ascii_whitespace().collect();
+    let address = |number: usize| fields.get(number - 3).and_then(|field| field.parse::<usize>().ok()).unwrap_or(0);
+    let (start, end) = (address(50), address(51));
+    // An older kernel, an emulator or a missing /proc does not say.
+    if start == 0 || end <= start {
+        return;
+    }
+    // SAFETY: exec has put the strings there, on the stack of the first thread, and the process may write to them. As in
+    // `set_env` there is no other thread. std copies what it returns; C code that has kept a pointer from getenv(3) to one of
+    // these variables, which are about to be removed, finds it empty and still ended by a NUL.
+    let area = unsafe { std::slice::from_raw_parts_mut(ptr::with_exposed_provenance_mut::<u8>(start), end - start) };
+    for variable in area.split_mut(|byte| *byte == 0) {
+        let name = variable.split(|byte| *byte == b'=').next().unwrap_or_default();
+        if !is_kept(name) {
+            variable.fill(0);
+        }
     }
 }
 
@@ -342,29 +538,44 @@ pub(crate) fn set_disposition(signal: c_int, disposition: libc::sighandler_t) ->
     set_action(signal, disposition, 0)
 }
 
+/// Whether a signal is ignored, also one of the two that glibc hides.
+pub(crate) fn is_ignored(signal: c_int) -> nix::Result<bool> {
+    let mut now = [0_usize; 8];
+    // SAFETY: as in `stop_ignoring`.
+    let mut ask = || unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, signal, ptr::null::<usize>(), now.as_mut_ptr(), SIGSET_SIZE)
+    };
+    retry(|| Errno::result(ask()).map(drop))?;
+    Ok(now[0] == libc::SIG_IGN)
+}
+
+/// The size of the kernel's set of signals in bytes: 64 signals, but 128 on MIPS.
+const SIGSET_SIZE: usize = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 16 } else { 8 };
+
 /// Sets a signal to its default if it is ignored.
 ///
 /// The bare system call, because glibc hides the two signals that it keeps for its threads (32 and 33), although
 /// posix_spawn(3) leaves the first ignored in the programs that it starts.
 pub(crate) fn stop_ignoring(signal: c_int) -> nix::Result<()> {
-    // `struct sigaction` of the kernel begins with the handler; all zeros is SIG_DFL without flags and mask. Not so on
-    // MIPS, where the kernel refuses this size of the set.
-    let (default, mut now) = ([0_usize; 8], [0_usize; 8]);
-    let set_size = 8_usize;
-    let call = libc::SYS_rt_sigaction;
-    // SAFETY: without a new action the kernel only fills `now`, which is larger than its struct.
-    let mut ask = || unsafe { libc::syscall(call, signal, ptr::null::<usize>(), now.as_mut_ptr(), set_size) };
-    retry(|| Errno::result(ask()).map(drop))?;
-    if now[0] != libc::SIG_IGN {
+    if !is_ignored(signal)? {
         return Ok(());
     }
+    // `struct sigaction` of the kernel: all zeros is SIG_DFL without flags and mask.
+    let default = [0_usize; 8];
+    let none = ptr::null_mut::<usize>();
     // SAFETY: the kernel only reads `default`; the default action runs no code of this process.
-    let set = || unsafe { libc::syscall(call, signal, default.as_ptr(), ptr::null_mut::<usize>(), set_size) };
+    let set = || unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, SIGSET_SIZE) };
     retry(|| Errno::result(set()).map(drop))
 }
 
+/// sigaction(2) with an action that the process had before.
+pub(crate) fn restore_action(signal: c_int, action: &libc::sigaction) -> nix::Result<()> {
+    // SAFETY: the kernel has accepted this action before, and its handler, if it is one, lives as long as the program.
+    retry(|| Errno::result(unsafe { libc::sigaction(signal, action, ptr::null_mut()) }).map(drop))
+}
+
 /// sigaction(2) with one of this crate's three handlers, which are async-signal-safe: `launch::daemon::end_without_launcher`,
-/// `step::termination::end` and `step::reopen::reopen`.
+/// `step::termination::end` and `step::reopen::handle_sighup`.
 pub(crate) fn set_handler(signal: Signal, handler: Handler) -> nix::Result<()> {
     // SA_RESTART, so that the program's own calls do not notice; SA_ONSTACK, so that it also runs on a full stack.
     set_action(signal as c_int, handler as libc::sighandler_t, libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK)

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
+use crate::report::report;
+use crate::supervisor::has_controlling_terminal;
+
 use nix::unistd::{Pid, getpgid, getpid, getppid, getsid};
 
 /// Prints a row for each stage on stderr if the option `trace` is on.
@@ -20,6 +23,13 @@ impl Trace {
     pub(crate) fn print_header(self) {
         if self.0 {
             print(io::stderr(), ["stage", "pid", "ppid", "pgid", "sid", "leader", "terminal"].map(String::from));
+        }
+    }
+
+    /// Says why the process does not detach.
+    pub(crate) fn print_foreground(self, reason: &str) {
+        if self.0 {
+            report(&format!("stays in the foreground: {reason}"));
         }
     }
 
@@ -50,8 +60,7 @@ fn measure(to: impl Write, stage: &str, pid: Pid, ppid: Pid) {
     let number = |id: nix::Result<Pid>| id.map_or("?".into(), |id| id.to_string());
     let (pgid, sid) = (getpgid(Some(pid)), getsid(Some(pid)));
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-    // tty(4): opening it fails with ENXIO in a session that has no controlling terminal.
-    let terminal = File::open("/dev/tty").is_ok();
+    let terminal = has_controlling_terminal();
     let leader = yes(sid == Ok(pid));
     print(to, [stage.into(), pid.to_string(), ppid.to_string(), number(pgid), number(sid), leader, yes(terminal)]);
 }

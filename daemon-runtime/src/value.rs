@@ -1,9 +1,12 @@
 //! What an option's value may be: the option's own type, whatever converts to it without loss, or an `Option` of these.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A user or group: by name, or by number.
@@ -50,9 +53,57 @@ impl fmt::Display for Id {
     }
 }
 
-/// A value that an option of type `T` takes. `None` is "not given".
+/// What a standard stream becomes.
 ///
-/// Only borrowed, so that `pid_file(&args.pid_file)` leaves `args` whole. The implementations are the whole list.
+/// ```
+/// use daemon_runtime::{Daemon, Stream};
+///
+/// // For `app | multilog t ./log`: both stay the pipe.
+/// let daemon = Daemon::new().stdout(Stream::Inherit).stderr(Stream::Inherit);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stream {
+    /// `/dev/null`, the default.
+    Null,
+    /// What it was when the program was started: a pipe, the journal's socket, a file of the shell's.
+    Inherit,
+    /// A file. A log file is appended to.
+    File(PathBuf),
+}
+
+impl Stream {
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Stream::File(path) => Some(path),
+            Stream::Null | Stream::Inherit => None,
+        }
+    }
+}
+
+mod sealed {
+    /// A value, and what it converts to. `None` leaves the default.
+    pub trait Convert<T> {
+        fn convert(&self) -> Option<T>;
+    }
+}
+use sealed::Convert;
+
+/// A value that an option of type `T` takes: the type itself, whatever converts to it without loss, a reference to that, or
+/// an `Option` of it. `None` leaves the default.
+///
+/// It is borrowed, so `pid_file(&args.pid_file)` leaves `args` usable. The trait is sealed; these are the values:
+///
+/// | option | takes |
+/// | --- | --- |
+/// | a path | a string, a `Path`, a `PathBuf`, an `OsStr`, an `OsString`, or one of these in a `Box`, `Arc`, `Rc` or `Cow` |
+/// | a stream | a [`Stream`], or a path |
+/// | a user or group | an [`Id`], a string, or a `u32` |
+/// | a time | a `Duration`, or whole seconds as `u64` |
+/// | a switch, a mask | a `bool`, a `u32` |
+/// | a list | an array, a slice or a `Vec` |
+///
+/// # Examples
 ///
 /// ```
 /// use std::path::PathBuf;
@@ -62,38 +113,18 @@ impl fmt::Display for Id {
 /// let daemon = Daemon::new().pid_file("/run/app.pid").pid_file(&from_arguments).start_timeout(30);
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no value for an option of type `{T}`",
-    label = "a `{T}` is wanted here, or something that converts to it, or an `Option` of that"
+    message = "`{Self}` is not a value for this option",
+    label = "expected a value that converts to `{T}`, or an `Option` of one",
+    note = "a path is a string, a `Path`, a `PathBuf`, or an `Option` of one; a stream also `Stream::Inherit` or `Stream::Null`",
+    note = "a user or group is a name, a `u32`, or an `Id`; a time is whole seconds or a `Duration`; a flag is a `bool`"
 )]
-pub trait OptionValue<T> {
-    /// The value, or `None` if it is not given.
-    ///
-    /// ```
-    /// use std::path::PathBuf;
-    /// use daemon_runtime::OptionValue;
-    ///
-    /// let path: Option<PathBuf> = Some("/run/app.pid").value();
-    /// assert_eq!(path, Some(PathBuf::from("/run/app.pid")));
-    /// ```
-    fn value(&self) -> Option<T>;
-}
-
-impl<T, V: OptionValue<T> + ?Sized> OptionValue<T> for &V {
-    fn value(&self) -> Option<T> {
-        (**self).value()
-    }
-}
-
-impl<T, V: OptionValue<T>> OptionValue<T> for Option<V> {
-    fn value(&self) -> Option<T> {
-        self.as_ref().and_then(V::value)
-    }
-}
+pub trait OptionValue<T>: Convert<T> {}
 
 macro_rules! value {
     ($($from:ty => $to:ty, $it:ident: $convert:expr;)*) => {$(
-        impl OptionValue<$to> for $from {
-            fn value(&self) -> Option<$to> {
+        impl OptionValue<$to> for $from {}
+        impl Convert<$to> for $from {
+            fn convert(&self) -> Option<$to> {
                 let $it = self;
                 Some($convert)
             }
@@ -104,46 +135,84 @@ macro_rules! value {
 value! {
     bool => bool, it: *it;
     u32 => u32, it: *it;
-    str => PathBuf, it: it.into();
-    String => PathBuf, it: it.into();
-    OsStr => PathBuf, it: it.into();
-    OsString => PathBuf, it: it.into();
-    Path => PathBuf, it: it.into();
-    PathBuf => PathBuf, it: it.clone();
-    str => Id, it: Id::Name(it.into());
-    String => Id, it: Id::Name(it.clone());
     u32 => Id, it: Id::Number(*it);
     Id => Id, it: it.clone();
+    str => Id, it: it.into();
+    String => Id, it: it.as_str().into();
     u64 => Duration, it: Duration::from_secs(*it);
     Duration => Duration, it: *it;
+    Stream => Stream, it: it.clone();
 }
 
-impl OptionValue<Vec<RawFd>> for [RawFd] {
-    fn value(&self) -> Option<Vec<RawFd>> {
+/// Paths are streams too.
+macro_rules! path {
+    ($($from:ty),*) => {$(
+        impl OptionValue<PathBuf> for $from {}
+        impl Convert<PathBuf> for $from {
+            fn convert(&self) -> Option<PathBuf> {
+                Some(AsRef::<Path>::as_ref(self).to_owned())
+            }
+        }
+        impl OptionValue<Stream> for $from {}
+        impl Convert<Stream> for $from {
+            fn convert(&self) -> Option<Stream> {
+                Some(Stream::File(AsRef::<Path>::as_ref(self).to_owned()))
+            }
+        }
+    )*};
+}
+
+path!(str, String, OsStr, OsString, Path, PathBuf);
+
+/// What holds a value, or none.
+macro_rules! holder {
+    ($([$($bound:tt)*] $from:ty, $it:ident: $value:expr;)*) => {$(
+        impl<T, V: OptionValue<T> + $($bound)*> OptionValue<T> for $from {}
+        impl<T, V: Convert<T> + $($bound)*> Convert<T> for $from {
+            fn convert(&self) -> Option<T> {
+                let $it = self;
+                $value
+            }
+        }
+    )*};
+}
+
+holder! {
+    [?Sized] &V, it: (**it).convert();
+    [?Sized] Box<V>, it: (**it).convert();
+    [?Sized] Rc<V>, it: (**it).convert();
+    [?Sized] Arc<V>, it: (**it).convert();
+    [ToOwned + ?Sized] Cow<'_, V>, it: (**it).convert();
+    [Sized] Option<V>, it: it.as_ref().and_then(V::convert);
+}
+
+impl OptionValue<Vec<RawFd>> for [RawFd] {}
+impl Convert<Vec<RawFd>> for [RawFd] {
+    fn convert(&self) -> Option<Vec<RawFd>> {
         Some(self.to_vec())
     }
 }
 
-impl<S: AsRef<OsStr>> OptionValue<Vec<OsString>> for [S] {
-    fn value(&self) -> Option<Vec<OsString>> {
+impl<S: AsRef<OsStr>> OptionValue<Vec<OsString>> for [S] {}
+impl<S: AsRef<OsStr>> Convert<Vec<OsString>> for [S] {
+    fn convert(&self) -> Option<Vec<OsString>> {
         Some(self.iter().map(|name| name.as_ref().to_owned()).collect())
     }
 }
 
-impl<T, V, const N: usize> OptionValue<Vec<T>> for [V; N]
-where
-    [V]: OptionValue<Vec<T>>,
-{
-    fn value(&self) -> Option<Vec<T>> {
-        self.as_slice().value()
-    }
+/// Lists of another type than the slice.
+macro_rules! list {
+    ($([$($parameter:tt)*] $from:ty;)*) => {$(
+        impl<T, V, $($parameter)*> OptionValue<Vec<T>> for $from where [V]: OptionValue<Vec<T>> {}
+        impl<T, V, $($parameter)*> Convert<Vec<T>> for $from where [V]: Convert<Vec<T>> {
+            fn convert(&self) -> Option<Vec<T>> {
+                self.as_slice().convert()
+            }
+        }
+    )*};
 }
 
-impl<T, V> OptionValue<Vec<T>> for Vec<V>
-where
-    [V]: OptionValue<Vec<T>>,
-{
-    fn value(&self) -> Option<Vec<T>> {
-        self.as_slice().value()
-    }
+list! {
+    [const N: usize] [V; N];
+    [] Vec<V>;
 }

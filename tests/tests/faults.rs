@@ -358,7 +358,7 @@ const FORK: &[&str] = &["fork", "clone", "clone3"];
 
 const FAILING: &[Failing] = &[
     (Role::Launcher, &["socketpair"], Errno::EMFILE, 71, &["socket", "Too many open files"]),
-    (Role::Launcher, &["close_range"], Errno::ENOSYS, 71, &["close", "descriptors", "Linux 5.9"]),
+    (Role::Launcher, &["close_range"], Errno::EIO, 71, &["close", "descriptors", "Input/output error"]),
     (Role::Launcher, FORK, Errno::EAGAIN, 71, &["fork", "again"]),
     (Role::Leader, &["setsid"], Errno::EPERM, 77, &["session", "not permitted"]),
     (Role::Leader, FORK, Errno::EAGAIN, 71, &["fork", "again"]),

@@ -197,9 +197,12 @@ fn file_locked_by_another_process() {
     thread::scope(|scope| {
         let late = scope.spawn(|| launch(&family, &pid_file).run());
         let stopped = scope.spawn(|| Instance::at(&pid_file).stop(DEADLINE));
-        assert_error(Instance::at(&pid_file).pid(), 69, "it is locked, but holds no pid");
+        assert_error(Instance::at(&pid_file).pid(), 69, "has locked it, but it holds no pid");
         assert_error(stopped.join().expect("no panic"), 69, "find out who has locked it");
-        late.join().expect("no panic").assert_code(69).assert_says(&["held by a process that has not written its pid"]);
+        late.join()
+            .expect("no panic")
+            .assert_code(69)
+            .assert_says(&["holds the lock, and is no daemon of this pid file"]);
     });
     assert!(Proc::lives(stranger.pid()), "a stranger was signalled");
     drop(lock);

@@ -681,7 +681,7 @@ fn in_a_new_root() {
     }
 }
 
-/// Where the absolute path is of no use the file could not be removed.
+/// A path that is too long for one call: the file could not be removed by it. Root goes by it one component after the other.
 #[test]
 fn a_relative_path_that_has_no_absolute_one() {
     let family = Family::new();
@@ -694,8 +694,13 @@ fn a_relative_path_that_has_no_absolute_one() {
     };
     let launch =
         family.launch(WITHOUT_READY).cwd(family.directory()).under(Box::new(deep)).env("DAEMON_PID_FILE", "pid-file");
-    launch.run().assert_code(73).assert_one_line().assert_says(&["lock pid file pid-file: File name too long"]);
-    let found = family.launch("find").arg(family.directory()).args(["-name", "pid-file"]).run();
-    assert_eq!(found.assert_code(0).stdout, "");
+    let end = launch.run();
+    if nix::unistd::geteuid().is_root() {
+        end.assert_code(0);
+    } else {
+        end.assert_code(73).assert_one_line().assert_says(&["lock pid file pid-file: File name too long"]);
+    }
     family.assert_gone();
+    let found = family.launch("find").arg(family.directory()).args(["-name", "pid-file"]).run();
+    assert_eq!(found.assert_code(0).stdout, "", "the pid file is left");
 }

@@ -92,13 +92,18 @@ impl LauncherHandle {
         }
     }
 
+    /// Checks that the channel still is at its number.
+    pub(crate) fn check_channel(&self) -> Result<()> {
+        if sys::file_id(self.channel.as_raw_fd()) == Ok(self.channel_id) {
+            return Ok(());
+        }
+        let why = "main's body has closed the descriptor by which the launcher is told";
+        Err(Error::new(Step::Ready, ErrorKind::Misuse, "say that it is ready", why)
+            .advise("close only descriptors that the program has opened"))
+    }
+
     /// Says that the daemon is ready, and waits for `Go`. After that nothing can fail.
     pub(crate) fn report_ready(self, wait_for_new_parent: bool) -> Result<()> {
-        if sys::file_id(self.channel.as_raw_fd()) != Ok(self.channel_id) {
-            let why = "main's body has closed the descriptor by which the launcher is told";
-            return Err(Error::new(Step::Ready, ErrorKind::Misuse, "say that it is ready", why)
-                .advise("close only descriptors that the program has opened"));
-        }
         self.stop_watching()?;
         self.probe_calls_after_ready()?;
         Message::Ready.send(&self.channel).map_err(|errno| failed("say that it is ready", errno))?;

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
-use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, Signal, kill, killpg, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getpgid};
 
-use super::message::Message;
+use super::message::{Message, send_error};
 use super::{close, failed};
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::report::report;
+use crate::step::log::CreatedLogs;
 use crate::step::pid_file::PidFile;
 use crate::step::signal_mask::BlockedSignals;
 use crate::step::termination::TERMINATION_SIGNALS;
@@ -26,18 +26,21 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The launcher's view of a start.
 pub(super) struct Launcher {
     /// Unreaped until the launcher ends, so that the numbers of this process and of its group stay theirs.
-    leader: Pid,
-    leader_ended: bool,
+    pub(super) leader: Pid,
+    pub(super) leader_ended: bool,
     /// As the session leader has told it.
-    daemon: Option<Pid>,
-    ready: bool,
+    pub(super) daemon: Option<Pid>,
+    pub(super) ready: bool,
     /// `None` after the daemon's end was closed.
-    channel: Option<UnixStream>,
-    adopts_orphans: bool,
-    signals: LauncherSignals,
-    started: Instant,
-    limit: Duration,
-    pid_file: Option<PidFile>,
+    pub(super) channel: Option<UnixStream>,
+    pub(super) adopts_orphans: bool,
+    /// Who waits for this process: [`Daemon::spawn`](crate::Daemon::spawn).
+    pub(super) client: Option<UnixStream>,
+    pub(super) signals: LauncherSignals,
+    pub(super) started: Instant,
+    pub(super) limit: Duration,
+    pub(super) pid_file: Option<PidFile>,
+    pub(super) created_logs: CreatedLogs,
 }
 
 /// Why a start ends without a daemon.
@@ -49,8 +52,10 @@ enum FailedStart {
     Killed(&'static str, c_int),
     /// It has ended, and how cannot be seen here.
     Unseen,
-    TimedOut,
+    TimedOut(Duration),
     Interrupted(Signal),
+    /// The client that waits for the launcher has died.
+    ClientDied,
     Failed(Error),
 }
 
@@ -60,33 +65,58 @@ impl From<Error> for FailedStart {
     }
 }
 
+impl FailedStart {
+    fn into_error(self) -> Error {
+        let failed = |kind, why: String| Error::new(Step::Ready, kind, "start the daemon", why);
+        match self {
+            FailedStart::Exited(code) => {
+                failed(ErrorKind::StartFailed, format!("it exited with code {code} before it was ready"))
+                    .with_exit_code(code)
+            }
+            FailedStart::NeverReady => failed(ErrorKind::Misuse, "it exited with code 0 before it was ready".into())
+                .advise("call ready.notify() before main returns"),
+            FailedStart::Killed(process, signal) => {
+                let name =
+                    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |name| name.to_string());
+                failed(ErrorKind::StartFailed, format!("the {process} was killed by {name}"))
+                    .with_exit_code(128 + signal)
+            }
+            FailedStart::Unseen => failed(ErrorKind::StartFailed, "it ended before it was ready".into())
+                .advise("read what it has printed; its exit code cannot be seen here"),
+            FailedStart::TimedOut(limit) => failed(ErrorKind::TimedOut, format!("it was not ready after {limit:?}"))
+                .advise("call ready.notify() in time, or raise start_timeout"),
+            FailedStart::Interrupted(signal) => {
+                failed(ErrorKind::Interrupted, format!("it was interrupted by {signal}; nothing is left running"))
+                    .with_exit_code(128 + signal as c_int)
+            }
+            FailedStart::ClientDied => {
+                failed(ErrorKind::Interrupted, "the process that starts it has died; nothing is left running".into())
+            }
+            FailedStart::Failed(error) => error,
+        }
+    }
+}
+
 /// What [`Launcher::wait`] has seen.
 struct Events {
-    message: bool,
     signal: bool,
+    message: bool,
+    client_died: bool,
 }
 
 impl Launcher {
-    pub(super) fn new(
-        leader: Pid,
-        channel: UnixStream,
-        adopts_orphans: bool,
-        signals: LauncherSignals,
-        started: Instant,
-        limit: Duration,
-        pid_file: Option<PidFile>,
-    ) -> Self {
-        let channel = Some(channel);
-        let (leader_ended, daemon, ready) = (false, None, false);
-        Launcher { leader, leader_ended, daemon, ready, channel, adopts_orphans, signals, started, limit, pid_file }
-    }
-
     /// Waits until the start has ended, and exits as it has ended.
     pub(super) fn supervise(mut self, daemon_end: UnixStream) -> ! {
         // Only the daemon holds its end, so that its death is seen at the other.
         match close(daemon_end).map_err(FailedStart::from).and_then(|()| self.wait_until_ready()) {
             // daemon(7), step 15.
-            Ok(()) => sys::exit_now(0),
+            Ok(()) => {
+                if let (Some(client), Some(daemon)) = (&self.client, self.daemon) {
+                    // If it has just died, nobody waits for this.
+                    let _ = Message::Started(daemon).send(client);
+                }
+                sys::exit_now(0)
+            }
             Err(reason) => self.abort(reason),
         }
     }
@@ -95,9 +125,12 @@ impl Launcher {
     fn wait_until_ready(&mut self) -> std::result::Result<(), FailedStart> {
         loop {
             let deadline = self.started.checked_add(self.limit);
-            let events = self.wait(deadline, self.channel.as_ref())?.ok_or(FailedStart::TimedOut)?;
+            let events = self.wait(deadline, self.channel.as_ref())?.ok_or(FailedStart::TimedOut(self.limit))?;
             if events.signal {
                 self.read_signals()?;
+            }
+            if events.client_died {
+                return Err(FailedStart::ClientDied);
             }
             if events.message {
                 self.read_message()?;
@@ -112,18 +145,19 @@ impl Launcher {
 
     /// Waits for a message or a signal; `None` is the deadline.
     fn wait(&self, deadline: Option<Instant>, channel: Option<&UnixStream>) -> Result<Option<Events>> {
-        let mut polled = vec![PollFd::new(self.signals.fd.as_fd(), PollFlags::POLLIN)];
-        polled.extend(channel.map(|channel| PollFd::new(channel.as_fd(), PollFlags::POLLIN)));
+        // poll(2) passes over what has the number -1.
+        let of = |socket: Option<&UnixStream>| pollfd(socket.map_or(-1, AsRawFd::as_raw_fd));
+        let mut polled = [pollfd(self.signals.fd()), of(channel), of(self.client.as_ref())];
         let events = retry(|| {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // Without a deadline, a wake-up in some weeks does no harm.
-            poll(&mut polled, poll_timeout(left.unwrap_or(Duration::MAX)))
+            sys::poll(&mut polled, poll_timeout(left.unwrap_or(Duration::MAX)))
         });
         match events.map_err(|errno| failed("wait for the daemon", errno))? {
             0 => Ok(None),
             _ => {
-                let any = |index: usize| polled.get(index).and_then(PollFd::any).unwrap_or(false);
-                Ok(Some(Events { message: any(1), signal: any(0) }))
+                let [signal, message, client_died] = polled.map(|polled| polled.revents != 0);
+                Ok(Some(Events { signal, message, client_died }))
             }
         }
     }
@@ -196,35 +230,25 @@ impl Launcher {
         // The rest of a process group whose daemon is dead has nothing to finish.
         let grace = match reason {
             FailedStart::Exited(_) | FailedStart::NeverReady | FailedStart::Killed(..) | FailedStart::Unseen => None,
-            FailedStart::TimedOut | FailedStart::Interrupted(_) | FailedStart::Failed(_) => Some(GRACE),
+            _ => Some(GRACE),
         };
         self.end_processes(grace);
         drop(self.pid_file.take());
+        drop(self.created_logs);
         // The signals that have come by now are answered by this end. One that comes from now on may end this process,
         // which may have to write to a pipe that nobody reads.
         while let Ok(Some(_)) = self.signals.read() {}
         drop(self.signals);
-        let start_failed = |kind, why: &str| Error::new(Step::Ready, kind, "start the daemon", why);
-        match reason {
-            FailedStart::Exited(code) => sys::exit_now(code),
-            FailedStart::NeverReady => start_failed(ErrorKind::Misuse, "it exited with code 0 before it was ready")
-                .advise("call ready.notify() before main returns")
-                .exit_now(),
-            FailedStart::Killed(process, signal) => {
-                let name =
-                    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |name| name.to_string());
-                report(&format!("cannot start the daemon: the {process} was killed by {name}"));
-                sys::exit_now(128 + signal)
+        match (reason, self.client) {
+            (reason, Some(client)) => {
+                let error = reason.into_error();
+                // If the client has died, nobody waits for this.
+                let _ = send_error(&client, &error);
+                sys::exit_now(error.exit_code().into())
             }
-            FailedStart::Unseen => start_failed(ErrorKind::System, "it ended before it was ready")
-                .advise("read what it has printed; its exit code cannot be seen here")
-                .exit_now(),
-            FailedStart::TimedOut => {
-                start_failed(ErrorKind::TimedOut, &format!("it was not ready after {:?}", self.limit))
-                    .advise("call ready.notify() in time, or raise start_timeout")
-                    .exit_now()
-            }
-            FailedStart::Interrupted(signal) => {
+            // It has said itself why.
+            (FailedStart::Exited(code), None) => sys::exit_now(code),
+            (FailedStart::Interrupted(signal), None) => {
                 report(&format!("the start was interrupted by {signal}; nothing is left running"));
                 // Whoever started this process is to see what has ended it.
                 if sys::set_disposition(signal as c_int, libc::SIG_DFL).is_ok() && raise(signal).is_ok() {
@@ -233,7 +257,7 @@ impl Launcher {
                 }
                 sys::exit_now(128 + signal as c_int)
             }
-            FailedStart::Failed(error) => error.exit_now(),
+            (reason, None) => reason.into_error().exit_now(),
         }
     }
 
@@ -308,6 +332,10 @@ impl Launcher {
     }
 }
 
+fn pollfd(fd: RawFd) -> libc::pollfd {
+    libc::pollfd { fd, events: libc::POLLIN, revents: 0 }
+}
+
 /// The signals that the launcher waits for: the death of a child, and what may interrupt a start.
 pub(crate) struct LauncherSignals {
     fd: SignalFd,
@@ -333,8 +361,13 @@ impl LauncherSignals {
         Ok(LauncherSignals { fd, blocked: BlockedSignals::block(&watched)? })
     }
 
-    pub(crate) fn fd(&self) -> RawFd {
+    fn fd(&self) -> RawFd {
         self.fd.as_fd().as_raw_fd()
+    }
+
+    /// The mask that the program had.
+    pub(crate) fn mask_before(&self) -> SigSet {
+        self.blocked.mask_before()
     }
 
     fn read(&self) -> Result<Option<Signal>> {

@@ -2,24 +2,29 @@
 //! they cannot be regained.
 
 use std::ffi::CString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::unistd::{
-    Gid, Group, Uid, User, fchown, geteuid, getgrouplist, getgroups, getresgid, getresuid, setgroups, setresgid,
-    setresuid,
+    Gid, Group, Uid, User, fchown, getegid, geteuid, getgrouplist, getgroups, getresgid, getresuid, getuid, setgroups,
+    setresgid, setresuid,
 };
 
 use crate::Id;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::sys::{self, retry};
 
+/// Numbers of capabilities(7).
+const CAP_SETGID: u32 = 6;
+const CAP_SETUID: u32 = 7;
+
 /// Who the daemon will be; what is `None` stays as it is.
 #[derive(Default)]
 pub(crate) struct Credentials {
     pub(crate) user: Option<Account>,
     group: Option<Gid>,
+    group_is_requested: bool,
     groups: Vec<Gid>,
 }
 
@@ -39,56 +44,118 @@ impl Credentials {
         }
         let entry = user.map(find_user).transpose()?;
         let group = group.map(find_group).transpose()?;
+        let group_is_requested = group.is_some();
         let credentials = match (entry, group) {
-            (None, group) => Credentials { user: None, group, groups: Vec::new() },
+            (None, group) => Credentials { user: None, group, group_is_requested, groups: Vec::new() },
             (Some(Found::Entry(user)), group) => {
                 let gid = group.unwrap_or(user.gid);
                 let groups = supplementary(&user, gid)?;
                 // passwd(5) allows both to be empty.
                 let or = |path: PathBuf, default: &str| if path.as_os_str().is_empty() { default.into() } else { path };
                 let (name, home, shell) = (Some(user.name), or(user.dir, "/"), or(user.shell, "/bin/sh"));
-                Credentials { user: Some(Account { uid: user.uid, name, home, shell }), group: Some(gid), groups }
+                let account = Account { uid: user.uid, name, home, shell };
+                Credentials { user: Some(account), group: Some(gid), group_is_requested, groups }
             }
             (Some(Found::Number(uid)), Some(gid)) => {
                 let account = Account { uid, name: None, home: "/".into(), shell: "/bin/sh".into() };
-                Credentials { user: Some(account), group: Some(gid), groups: Vec::new() }
+                Credentials { user: Some(account), group: Some(gid), group_is_requested, groups: Vec::new() }
             }
             (Some(Found::Number(uid)), None) => {
                 let why = "it has no entry in the user database, and so no primary group";
                 return Err(no_such_account(format!("run as user {uid}"), why).advise("give `group` too"));
             }
         };
-        require_root("change the user or the group")?;
+        if !credentials.are_already_so()? && !credentials.may_be_assumed() {
+            return Err(not_permitted("change the user or the group"));
+        }
         Ok(credentials)
+    }
+
+    /// Whether the process has these credentials, and no group beyond.
+    fn are_already_so(&self) -> Result<bool> {
+        let failed = |errno| Error::system(Step::Privileges, "look at the user and the groups", errno);
+        let (uid, gid) = (retry(getresuid).map_err(failed)?, retry(getresgid).map_err(failed)?);
+        let is_user = |user: &Account| [uid.real, uid.effective, uid.saved] == [user.uid; 3];
+        let is_group = |group: Gid| [gid.real, gid.effective, gid.saved] == [group; 3];
+        Ok(self.user.as_ref().is_none_or(is_user)
+            && self.group.is_none_or(is_group)
+            && self.has_no_group_beyond().map_err(failed)?)
+    }
+
+    fn has_no_group_beyond(&self) -> nix::Result<bool> {
+        let is_wanted = |gid: &Gid| self.groups.contains(gid) || self.group == Some(*gid);
+        Ok(retry(getgroups)?.iter().all(is_wanted))
+    }
+
+    /// Whether setresuid(2) and setresgid(2) will allow it: by a capability, or because a set-user-ID or set-group-ID
+    /// program has been started, which may choose among its ids.
+    fn may_be_assumed(&self) -> bool {
+        let has_one = |number, id: u32, ids: Option<[u32; 3]>| {
+            sys::has_effective_capability(number) || ids.is_some_and(|ids| ids.contains(&id))
+        };
+        let uids = getresuid().ok().map(|ids| [ids.real, ids.effective, ids.saved].map(Uid::as_raw));
+        let gids = getresgid().ok().map(|ids| [ids.real, ids.effective, ids.saved].map(Gid::as_raw));
+        self.user.as_ref().is_none_or(|user| has_one(CAP_SETUID, user.uid.as_raw(), uids))
+            && self.group.is_none_or(|group| has_one(CAP_SETGID, group.as_raw(), gids))
+            && (sys::has_effective_capability(CAP_SETGID) || self.has_no_group_beyond().unwrap_or(false))
+    }
+
+    /// Whether the daemon is another user than the process that starts it.
+    pub(crate) fn change_user(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.uid != getuid())
     }
 
     pub(crate) fn is_unchanged(&self) -> bool {
         self.user.is_none() && self.group.is_none()
     }
 
-    /// Makes a file the daemon's: fchown(2).
-    pub(crate) fn give_file(&self, file: impl AsFd) -> nix::Result<()> {
-        match self.is_unchanged() {
-            true => Ok(()),
-            false => retry(|| fchown(&file, self.user.as_ref().map(|user| user.uid), self.group)),
+    /// Makes a file, which has just been created, the daemon's: fchown(2).
+    ///
+    /// A directory with the set-group-ID bit has given it its own group, which stays, unless `group` asks for another.
+    pub(crate) fn give_file(&self, file: &OwnedFd) -> nix::Result<()> {
+        if self.is_unchanged() {
+            return Ok(());
+        }
+        let is_ours = sys::file_status(file.as_raw_fd())?.group == getegid().as_raw();
+        let group = self.group.filter(|_| self.group_is_requested || is_ours);
+        match retry(|| fchown(file, self.user.as_ref().map(|user| user.uid), group)) {
+            // File systems without owners refuse it to everybody, which is no reason not to start.
+            Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::EINVAL) => Ok(()),
+            changed => changed,
         }
     }
 
     /// Changes the process's credentials: daemon(7), step 13. Groups first, because without root there is no right to
     /// change them.
     pub(crate) fn drop_privileges(&self) -> Result<()> {
-        let failed = |what: &'static str| move |errno| Error::system(Step::Privileges, what, errno);
+        let failed = |what: &'static str, errno| match errno {
+            Errno::EINVAL => {
+                Error::new(Step::Privileges, ErrorKind::System, what, "it does not exist in this user namespace")
+                    .advise("map the id into the namespace, or name another one")
+            }
+            errno => Error::system(Step::Privileges, what, errno),
+        };
         if let Some(gid) = self.group {
-            retry(|| setgroups(&self.groups)).map_err(failed("set the supplementary groups"))?;
-            retry(|| setresgid(gid, gid, gid)).map_err(failed("set the group"))?;
+            // A user namespace denies setgroups(2), so that groups which are right already are not set again.
+            let groups =
+                || self.has_no_group_beyond().and_then(|right| if right { Ok(()) } else { setgroups(&self.groups) });
+            retry(|| match sys::has_effective_capability(CAP_SETGID) {
+                true => setgroups(&self.groups).or_else(|_| groups()),
+                false => groups(),
+            })
+            .map_err(|errno| failed("set the supplementary groups", errno))?;
+            retry(|| setresgid(gid, gid, gid)).map_err(|errno| failed("set the group", errno))?;
         }
         if let Some(Account { uid, .. }) = self.user {
-            // Before the user changes: a new keyring counts against the quota of its owner, which is 200 keys for a user.
-            sys::join_new_session_keyring().map_err(failed("leave the session keyring"))?;
-            retry(|| setresuid(uid, uid, uid)).map_err(failed("set the user"))?;
+            if self.change_user() {
+                // Before the user changes: a new keyring counts against the quota of its owner, which is 200 keys for a
+                // user.
+                sys::join_new_session_keyring().map_err(|errno| failed("leave the session keyring", errno))?;
+            }
+            retry(|| setresuid(uid, uid, uid)).map_err(|errno| failed("set the user", errno))?;
             if !uid.is_root() {
                 // The kernel clears only what is effective and permitted, and not even that under every securebits(7).
-                sys::drop_capabilities().map_err(failed("drop capabilities"))?;
+                sys::drop_capabilities().map_err(|errno| failed("drop capabilities", errno))?;
             }
         }
         self.verify()
@@ -107,12 +174,7 @@ impl Credentials {
             if [now.real, now.effective, now.saved] != [gid; 3] {
                 return Err(wrong("the group is"));
             }
-            let sorted = |mut groups: Vec<Gid>| {
-                groups.sort_unstable_by_key(|gid| gid.as_raw());
-                groups.dedup();
-                groups
-            };
-            if sorted(retry(getgroups).map_err(call)?) != sorted(self.groups.clone()) {
+            if !self.has_no_group_beyond().map_err(call)? {
                 return Err(wrong("the supplementary groups are"));
             }
         }
@@ -134,7 +196,8 @@ impl Credentials {
     /// Tries to become root again in each way. That must fail, and with EPERM.
     fn verify_no_way_back(&self) -> Result<()> {
         let (root, wheel) = (Uid::from_raw(0), Gid::from_raw(0));
-        let denied = |regained: nix::Result<()>| regained == Err(Errno::EPERM);
+        // EINVAL: in this user namespace there is no root.
+        let denied = |regained: nix::Result<()>| matches!(regained, Err(Errno::EPERM | Errno::EINVAL));
         let groups = denied(retry(|| setgroups(&[wheel])));
         let group = self.group == Some(wheel) || denied(retry(|| setresgid(wheel, wheel, wheel)));
         let user = denied(retry(|| setresuid(root, root, root)));
@@ -201,11 +264,12 @@ fn supplementary(user: &User, gid: Gid) -> Result<Vec<Gid>> {
 
 /// Refuses, before anything is forked, what only root may do.
 pub(crate) fn require_root(what: &str) -> Result<()> {
-    if geteuid().is_root() {
-        return Ok(());
-    }
-    Err(Error::new(Step::Privileges, ErrorKind::NotPermitted, what, "only root may")
-        .advise("start as root, or do not ask for it"))
+    if geteuid().is_root() { Ok(()) } else { Err(not_permitted(what)) }
+}
+
+fn not_permitted(what: &str) -> Error {
+    Error::new(Step::Privileges, ErrorKind::NotPermitted, what, "only root may")
+        .advise("start as root, or leave the option out")
 }
 
 fn no_such_account(what: String, why: &str) -> Error {

@@ -1,7 +1,9 @@
 //! Root and working directory, and the file mode creation mask.
 
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, umask};
@@ -89,11 +91,12 @@ impl Directory {
     }
 }
 
-/// What an absolute path is called inside a new root, if it can be reached there. A path with `..` may lead elsewhere.
-pub(crate) fn path_in_root(root: Option<&Path>, path: &Path) -> Option<PathBuf> {
+/// Returns what a resolved path is called inside a new root, if it can be reached there.
+pub(crate) fn path_in_root(root: Option<&Path>, path: &CStr) -> Option<CString> {
     let Some(root) = root else { return Some(path.to_owned()) };
-    let rest = path.strip_prefix(root).ok()?;
-    rest.components().all(|part| matches!(part, Component::Normal(_))).then(|| Path::new("/").join(rest))
+    let root = root.canonicalize().ok()?;
+    let rest = Path::new(OsStr::from_bytes(path.to_bytes())).strip_prefix(root).ok()?;
+    CString::new(Path::new("/").join(rest).into_os_string().into_vec()).ok()
 }
 
 fn failed(what: &str, path: &Path, errno: nix::errno::Errno) -> Error {

@@ -1,14 +1,16 @@
-//! The environment: what describes the terminal goes, what configures the program stays.
+//! The environment, daemon(7), step 4: what describes the terminal goes, what configures the program stays.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::step::credentials::Credentials;
-use crate::sys::{clear_env, set_env};
+use nix::unistd::geteuid;
 
-/// What describes the launching terminal or login session, which the daemon outlives. A name that ends in `*` is a
-/// prefix.
+use crate::step::credentials::Credentials;
+use crate::supervisor::has_foreign_notify_socket;
+use crate::sys::{clear_env, overwrite_initial_env, set_env};
+
+/// What describes the terminal or the shell, which the daemon outlives. It always goes. A name that ends in `*` is a prefix.
 #[rustfmt::skip]
 const TERMINAL: &[&str] = &[
     "TERM",                 // the kind of terminal: there is none
@@ -21,32 +23,61 @@ const TERMINAL: &[&str] = &[
     "KONSOLE_*",            // its emulator
     "WT_SESSION",           // its emulator
     "WINDOWID",             // its window
-    "DISPLAY",              // its X server
-    "XAUTHORITY",           // the key to that
-    "ICEAUTHORITY",         // the key to the session manager
-    "WAYLAND_DISPLAY",      // its compositor
     "GPG_TTY",              // the device, which somebody else may get next
-    "GPG_AGENT_INFO",       // an agent that goes with the session
-    "SSH_*",                // the connection, its terminal, and an agent that goes with it
+    "SSH_CLIENT",           // the connection
+    "SSH_CONNECTION",       // the connection
+    "SSH_TTY",              // its terminal
+    "SSH_ORIGINAL_COMMAND", // what was to be done over the connection
     "TMUX*",                // the multiplexer's socket and pane
     "STY",                  // screen's session
     "WINDOW",               // screen's window
-    "XDG_SESSION_*",        // the login session
-    "XDG_SEAT*",            // the seat that it was at
-    "XDG_VTNR",             // the virtual terminal
-    "XDG_CURRENT_DESKTOP",  // the desktop
     "XDG_ACTIVATION_TOKEN", // the click that started the program
-    "XDG_RUNTIME_DIR",      // a directory that goes with the login session
-    "DBUS_SESSION_BUS_*",   // a socket in that
-    "DESKTOP_SESSION",      // the desktop
     "DESKTOP_STARTUP_ID",   // the click that started the program
-    "SESSION_MANAGER",      // its socket
-    "SUDO_*",               // who has typed the command
     "PWD",                  // the shell's working directory, which is not the daemon's
     "OLDPWD",               // the one before
     "SHLVL",                // how deep shells are nested
     "_",                    // what the shell called the program
 ];
+
+/// What describes the login session. A user's own daemon keeps it, and needs it to find its clients; it goes for root's, and
+/// where `user` changes who the daemon is.
+#[rustfmt::skip]
+const SESSION: &[&str] = &[
+    "DISPLAY",              // the X server
+    "XAUTHORITY",           // the key to that
+    "ICEAUTHORITY",         // the key to the session manager
+    "WAYLAND_DISPLAY",      // the compositor
+    "WAYLAND_SOCKET",       // a connection to that
+    "SSH_AUTH_SOCK",        // an agent that goes with the session
+    "SSH_AGENT_PID",        // the same
+    "GPG_AGENT_INFO",       // an agent that goes with the session
+    "XDG_RUNTIME_DIR",      // a directory that goes with the session
+    "XDG_SESSION_*",        // the session
+    "XDG_SEAT*",            // the seat that it was at
+    "XDG_VTNR",             // the virtual terminal
+    "XDG_CURRENT_DESKTOP",  // the desktop
+    "DESKTOP_SESSION",      // the desktop
+    "DBUS_SESSION_BUS_*",   // the user's message bus
+    "SESSION_MANAGER",      // its socket
+    "SUDO_*",               // who has typed the command
+    "DOAS_USER",            // the same
+    "PKEXEC_UID",           // the same
+];
+
+/// What belongs to the user who starts the program. It goes where `user` changes who the daemon is.
+#[rustfmt::skip]
+const OLD_USER: &[&str] = &[
+    "MAIL",                 // a mailbox
+    "XDG_CONFIG_HOME",      // a directory of that user
+    "XDG_CACHE_HOME",       // the same
+    "XDG_DATA_HOME",        // the same
+    "XDG_STATE_HOME",       // the same
+    "KRB5CCNAME",           // credentials
+    "TMPDIR",               // a directory that may be private
+];
+
+/// What is for a service that this process is not; see [`has_foreign_notify_socket`].
+const FOREIGN_SERVICE: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
 
 /// A PATH for programs that the daemon starts, as systemd sets it.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -56,18 +87,27 @@ const PASSED_SOCKETS: &[&str] = &["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
 /// What of the environment goes.
 pub(crate) enum Unwanted<'a> {
-    /// What describes the terminal.
     These(Vec<OsString>),
-    /// Everything but this.
     AllBut(&'a [OsString]),
 }
 
 impl<'a> Unwanted<'a> {
     /// Found out in the launcher: in a forked process each first touch of the memory takes longer.
-    pub(crate) fn find(keep: Option<&'a [OsString]>) -> Self {
-        let of_terminal = |name: &OsString| TERMINAL.iter().any(|pattern| matches(pattern, name));
-        let these = || env::vars_os().map(|(name, _)| name).filter(of_terminal).collect();
-        keep.map_or_else(|| Unwanted::These(these()), Unwanted::AllBut)
+    pub(crate) fn find(keep: Option<&'a [OsString]>, credentials: &Credentials) -> Self {
+        if let Some(keep) = keep {
+            return Unwanted::AllBut(keep);
+        }
+        let changes_user = credentials.change_user();
+        let lists = [
+            (TERMINAL, true),
+            (SESSION, changes_user || geteuid().is_root()),
+            (OLD_USER, changes_user),
+            (FOREIGN_SERVICE, has_foreign_notify_socket()),
+        ];
+        let lists = lists.into_iter().filter(|(_, goes)| *goes).flat_map(|(names, _)| names);
+        let patterns: Vec<&str> = lists.copied().collect();
+        let is_unwanted = |name: &OsString| patterns.iter().any(|pattern| matches(pattern, name));
+        Unwanted::These(env::vars_os().map(|(name, _)| name).filter(is_unwanted).collect())
     }
 
     pub(crate) fn clear(self) {
@@ -75,10 +115,11 @@ impl<'a> Unwanted<'a> {
             Unwanted::These(names) => return names.iter().for_each(|name| set_env(name, None)),
             Unwanted::AllBut(keep) => keep,
         };
-        let kept =
+        let is_kept =
             |name: &OsStr| keep.iter().any(|kept| kept == name) || PASSED_SOCKETS.iter().any(|passed| name == *passed);
-        let variables: Vec<(OsString, OsString)> = env::vars_os().filter(|(name, _)| kept(name)).collect();
+        let variables: Vec<(OsString, OsString)> = env::vars_os().filter(|(name, _)| is_kept(name)).collect();
         clear_env();
+        overwrite_initial_env(|name| is_kept(OsStr::from_bytes(name)));
         if !keep.iter().any(|name| name == "PATH") {
             set_env(OsStr::new("PATH"), Some(OsStr::new(DEFAULT_PATH)));
         }

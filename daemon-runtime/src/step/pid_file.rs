@@ -2,33 +2,39 @@
 //! gone when it has ended.
 
 use std::ffi::{CStr, CString};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{FlockArg, OFlag, open};
-use nix::sys::stat::{FileStat, Mode, fchmod, fstat, lstat};
+use nix::fcntl::{FlockArg, OFlag};
+use nix::libc;
+use nix::sys::signal::kill;
+use nix::sys::stat::{Mode, fchmod};
 use nix::sys::uio::pread;
-use nix::unistd::{Pid, fchown, ftruncate, geteuid, getpid, unlink};
+use nix::unistd::{Pid, fchown, ftruncate, geteuid, getpid};
 
-use crate::error::{Error, ErrorKind, Result, Step, errno_of};
+use crate::daemon_process::is_daemon;
+use crate::error::{Error, ErrorKind, Result, Step};
 use crate::step::credentials::Credentials;
 use crate::step::directory::path_in_root;
-use crate::step::file::is_regular;
-use crate::sys::{self, FileId, retry};
+use crate::step::file::{self, open_resolved, status_of_resolved, unlink_resolved};
+use crate::step::lock_holder::LockHolder;
+use crate::sys::{self, FileId, FileStatus, Published, retry};
 
 const MODE: Mode = Mode::from_bits_truncate(0o644);
-/// No symbolic link, because root may be writing in another's directory; no FIFO or device may hang the start.
-pub(crate) const READ_FLAGS: OFlag =
-    OFlag::O_CLOEXEC.union(OFlag::O_NOFOLLOW).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
-const FLAGS: OFlag = OFlag::O_RDWR.union(READ_FLAGS);
+/// Until it is locked nobody else may open it, and lock it first.
+const MODE_UNLOCKED: Mode = Mode::from_bits_truncate(0o600);
 /// How long a start waits for another one, which has the lock, to write its pid.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The byte that is marked once the pid is written.
+const WRITTEN: u8 = 0;
+/// The byte that is marked once the daemon is ready.
+const READY: u8 = 1;
 
 /// A pid file that this start has locked. It is removed when this is dropped, unless it is
 /// [kept](PidFile::keep_for_life).
@@ -44,6 +50,7 @@ pub(crate) struct PidFile {
 
 /// What a signal handler needs to remove it.
 struct LockedFile {
+    /// Resolved; empty, which leads nowhere, where a new root hides it.
     path: CString,
     fd: RawFd,
     id: FileId,
@@ -55,35 +62,34 @@ impl PidFile {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
         // By one name from the beginning to its end: what cannot be reached by it could not be removed by it.
-        let absolute = std::path::absolute(path).map_err(|error| failed(errno_of(&error)))?;
-        let absolute = c_path(&absolute).map_err(failed)?;
-        let (fd, stat) = loop {
-            let (fd, created) = match open_or_create(&absolute) {
+        let resolved = file::resolve(path, false).map_err(|errno| not_opened(path, errno))?;
+        let (fd, status) = loop {
+            let (fd, created) = match open_or_create(&resolved) {
                 // Another start has created it in between.
                 Err(Errno::EEXIST) => continue,
-                Err(Errno::ELOOP) => return Err(refused(path, "it is a symbolic link")),
-                Err(Errno::ENXIO) => return Err(refused(path, "it is not a regular file")),
-                opened => opened.map_err(failed)?,
+                opened => opened.map_err(|errno| not_opened(path, errno))?,
             };
-            match try_lock(path, &absolute, &fd) {
-                Ok(LockAttempt::Locked(stat)) => break (fd, stat),
-                Ok(LockAttempt::Held) => wait_for_holder(path, &fd, started)?,
+            match try_lock(path, &resolved, &fd) {
+                Ok(LockAttempt::Locked(status)) => break (fd, status),
+                Ok(LockAttempt::Held(status)) => wait_for_holder(path, &fd, &status, started)?,
                 Ok(LockAttempt::Replaced) => {}
                 Err(error) => {
                     if created {
                         // This failure is what there is to say; an empty file that stays blocks no start.
-                        let _ = unlink(absolute.as_c_str());
+                        let _ = unlink_resolved(&resolved);
                     }
                     return Err(error);
                 }
             }
         };
-        let file = LockedFile { path: absolute, fd: fd.as_raw_fd(), id: FileId::from(&stat) };
+        let file = LockedFile { path: resolved, fd: fd.as_raw_fd(), id: status.id };
         let locked = PidFile { file, path: path.to_owned(), fd: Some(fd) };
         let fd = locked.fd.as_ref().expect("it was put there");
-        if stat.st_uid != geteuid().as_raw() {
-            // Another user's daemon has left it: root's `Instance` would not trust it with this one's pid. A file server
-            // that knows no root refuses this, which is no reason not to start.
+        // File systems without modes or owners refuse these, and the file of another user does, which so stays as it is.
+        // None of that is a reason not to start.
+        let _ = retry(|| fchmod(fd, MODE));
+        if status.owner != geteuid().as_raw() {
+            // Another user's daemon has left it: root's `Instance` would not trust it with this one's pid.
             let _ = retry(|| fchown(fd, Some(geteuid()), None));
         }
         credentials.give_file(fd).map_err(|errno| self::failed("give away", path, errno))?;
@@ -102,29 +108,45 @@ impl PidFile {
         let fd = self.fd.as_ref().expect("it is there until `keep_for_life`");
         // A regular file takes so short a line whole, or not at all.
         match retry(|| nix::unistd::write(fd, line.as_bytes())).map_err(failed)? {
-            written if written == line.len() => sys::mark(fd).map_err(failed),
+            written if written == line.len() => sys::mark(fd, WRITTEN).map_err(failed),
             _ => Err(failed(Errno::ENOSPC)),
         }
     }
 
-    /// Keeps the lock for the life of this process, which removes the file at its end.
-    pub(crate) fn keep_for_life(mut self, root: Option<&Path>) -> Result<()> {
+    /// Keeps the lock for the life of this process, which removes the file at its end. Returns what the daemon needs to
+    /// mark it as ready.
+    pub(crate) fn keep_for_life(mut self, root: Option<&Path>) -> Result<ReadyMark> {
+        static REGISTERED: AtomicBool = AtomicBool::new(false);
         let failed = |errno| failed("register", &self.path, errno);
-        let outside = Path::new(std::ffi::OsStr::from_bytes(self.file.path.as_bytes()));
         // Where a new root hides it, the file can only be emptied.
-        let path = c_path(&path_in_root(root, outside).unwrap_or_default()).map_err(failed)?;
-        let file = LockedFile { path, fd: self.file.fd, id: self.file.id };
-        if KEPT.set(Kept { file, by: getpid() }).is_err() {
-            let why = "this process is a daemon already";
-            return Err(
-                Error::new(Step::PidFile, ErrorKind::Misuse, lock_action(&self.path), why).advise("start it once only")
-            );
+        let path = path_in_root(root, &self.file.path).unwrap_or_default();
+        // Both outlive a fork.
+        if !REGISTERED.swap(true, Ordering::Relaxed) {
+            sys::at_exit(remove_kept).map_err(failed)?;
         }
-        sys::at_exit(remove_kept).map_err(failed)?;
-        sys::at_fork_in_child(close_kept).map_err(failed)?;
+        KEPT.publish(LockedFile { path, fd: self.file.fd, id: self.file.id });
         // Never closed: with it would go the lock.
-        std::mem::forget(self.fd.take());
-        Ok(())
+        let fd = self.fd.take().expect("it is kept once");
+        Ok(ReadyMark { path: std::mem::take(&mut self.path), id: self.file.id, fd: ManuallyDrop::new(fd) })
+    }
+}
+
+/// The kept pid file of a daemon that is not ready yet.
+#[derive(Debug)]
+pub(crate) struct ReadyMark {
+    path: PathBuf,
+    id: FileId,
+    fd: ManuallyDrop<OwnedFd>,
+}
+
+impl ReadyMark {
+    /// Tells those who look at the pid file that the daemon is ready.
+    pub(crate) fn set(&self) -> Result<()> {
+        // A body that has closed all descriptors, as old textbooks say, may have another file at this number.
+        match sys::file_id(self.fd.as_raw_fd()) {
+            Ok(id) if id == self.id => sys::mark(&self.fd, READY).map_err(|errno| failed("mark", &self.path, errno)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -141,57 +163,79 @@ impl LockedFile {
     /// Removes the file if its path still leads to it; where the directory does not allow that, empties it.
     /// Async-signal-safe.
     fn remove(&self) {
-        let is_ours = is_same_file(&self.path, self.id).unwrap_or(false);
-        if !is_ours || retry(|| unlink(self.path.as_c_str())).is_err() {
+        let is_ours = status_of_resolved(&self.path).is_ok_and(|status| status.id == self.id);
+        if !is_ours || unlink_resolved(&self.path).is_err() {
+            self.empty();
+        }
+    }
+
+    fn empty(&self) {
+        // The program may have closed the descriptor, and have another file at this number.
+        if sys::file_id(self.fd) == Ok(self.id) {
             // An empty file, or one that was replaced and has no name any more, prevents no start.
             let _ = sys::truncate(self.fd);
         }
     }
 }
 
-/// The pid file of this process, which is the daemon.
-struct Kept {
-    file: LockedFile,
-    by: Pid,
+/// The pid file of the daemon.
+static KEPT: Published<LockedFile> = Published::nothing();
+
+pub(crate) fn is_kept() -> bool {
+    KEPT.get().is_some()
 }
 
-static KEPT: OnceLock<Kept> = OnceLock::new();
-
-/// Removes the pid file of this process, unless it only is a forked child of the daemon. Async-signal-safe.
+/// Removes the daemon's pid file; in a forked child of the daemon it does nothing. Async-signal-safe.
 pub(crate) extern "C" fn remove_kept() {
-    if let Some(kept) = KEPT.get().filter(|kept| kept.by == getpid()) {
-        kept.file.remove();
+    if let Some(kept) = KEPT.get().filter(|_| is_daemon()) {
+        kept.remove();
     }
 }
 
 /// Closes a forked child's copy of the lock, which would outlive a daemon that is killed. Async-signal-safe.
-extern "C" fn close_kept() {
-    static CLOSED: AtomicBool = AtomicBool::new(false);
-    // Once on the way down: the child may use the number for something else, which its own children inherit.
-    if let Some(kept) = KEPT.get().filter(|_| !CLOSED.swap(true, Ordering::Relaxed)) {
+///
+/// Once on the way down: the child may use the number for something else, which its own children inherit.
+pub(crate) fn close_in_child() {
+    if let Some(kept) = KEPT.withdraw().filter(|kept| sys::file_id(kept.fd) == Ok(kept.id)) {
         // The child knows nothing of it; and a lock that it keeps all the same is named by its error.
-        let _ = nix::unistd::close(kept.file.fd);
+        let _ = nix::unistd::close(kept.fd);
     }
 }
 
-/// Returns when the lock is worth another try; or says who has it, as soon as that is written.
-fn wait_for_holder(path: &Path, fd: &OwnedFd, started: Instant) -> Result<()> {
-    let why = match read_pid(fd).map_err(|errno| failed("read", path, errno))? {
-        Some(pid) => format!("held by process {pid}"),
-        None if started.elapsed() > PATIENCE => "held by a process that has not written its pid".into(),
-        None => {
-            thread::sleep(Duration::from_millis(2));
-            return Ok(());
-        }
+/// Returns when the lock is worth another try; or says who has it, as soon as that is known.
+fn wait_for_holder(path: &Path, fd: &OwnedFd, status: &FileStatus, started: Instant) -> Result<()> {
+    let written = read_pid(fd).map_err(|errno| failed("read", path, errno))?;
+    let held = |why: String, advice| {
+        Err(Error::new(Step::PidFile, ErrorKind::AlreadyRunning, lock_action(path), why).advise(advice))
     };
-    Err(Error::new(Step::PidFile, ErrorKind::AlreadyRunning, lock_action(path), why)
-        .advise("stop it first or choose another pid_file"))
+    let stop = "stop it first or choose another pid_file";
+    if let Some(pid) = written {
+        return match kill(pid, None) {
+            Err(Errno::ESRCH) => held(
+                format!("the daemon, process {pid}, has ended, but a process that it has started holds the lock"),
+                "end that process: lslocks(8) or fuser(1) shows it",
+            ),
+            _ => held(format!("held by process {pid}"), stop),
+        };
+    }
+    match LockHolder::find(status.id) {
+        Some(holder) if holder.is_stranger(status.owner) => held(
+            format!("{holder} holds the lock, and is no daemon of this pid file"),
+            "end it, and put the pid file into a directory that strangers cannot enter",
+        ),
+        _ if started.elapsed() <= PATIENCE => {
+            thread::sleep(Duration::from_millis(2));
+            Ok(())
+        }
+        Some(holder) => held(format!("held by {holder}, which has not written its pid"), stop),
+        None => held("held by a process that has not written its pid".into(), stop),
+    }
 }
 
 /// The pid in a pid file that another process has locked, once that has written it.
 pub(crate) fn read_pid(fd: &OwnedFd) -> nix::Result<Option<Pid>> {
     // What is there before is an earlier daemon's.
-    if !sys::is_marked(fd)? {
+    if !sys::is_marked(fd, WRITTEN)? {
         return Ok(None);
     }
     let mut content = [0; 16];
@@ -200,14 +244,20 @@ pub(crate) fn read_pid(fd: &OwnedFd) -> nix::Result<Option<Pid>> {
     Ok(line.and_then(|line| line.parse().ok()).filter(|pid| *pid > 0).map(Pid::from_raw))
 }
 
-/// Opens the file, or creates it, and tells which.
+/// Whether the daemon that has locked a pid file has said that it is ready.
+pub(crate) fn is_marked_ready(fd: &OwnedFd) -> nix::Result<bool> {
+    sys::is_marked(fd, READY)
+}
+
+/// Opens the file, or creates it, and tells which. No symbolic link, because root may be writing in another's directory.
 ///
 /// Not by O_CREAT alone: fs.protected_regular of proc_sys_fs(5) refuses that, even to root, for another's file in a
 /// directory like /tmp.
 fn open_or_create(path: &CStr) -> nix::Result<(OwnedFd, bool)> {
-    match retry(|| open(path, FLAGS, MODE)) {
+    match open_resolved(path, OFlag::O_RDWR, MODE, false) {
         Err(Errno::ENOENT) => {
-            retry(|| open(path, FLAGS | OFlag::O_CREAT | OFlag::O_EXCL, MODE)).map(|created| (created, true))
+            let create = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+            open_resolved(path, create, MODE_UNLOCKED, false).map(|created| (created, true))
         }
         opened => opened.map(|fd| (fd, false)),
     }
@@ -215,42 +265,34 @@ fn open_or_create(path: &CStr) -> nix::Result<(OwnedFd, bool)> {
 
 enum LockAttempt {
     /// And what it was before.
-    Locked(FileStat),
+    Locked(FileStatus),
     /// Another process has the lock.
-    Held,
+    Held(FileStatus),
     /// The daemon that had the lock has removed the file since it was opened: this is nobody's lock.
     Replaced,
 }
 
 /// Locks what was opened, if it is a file that may be a pid file, and still is the one at its path.
-fn try_lock(path: &Path, absolute: &CStr, fd: &OwnedFd) -> Result<LockAttempt> {
+fn try_lock(path: &Path, resolved: &CStr, fd: &OwnedFd) -> Result<LockAttempt> {
     let failed = |errno| failed("lock", path, errno);
-    let stat = retry(|| fstat(fd)).map_err(failed)?;
-    if !is_regular(&stat) {
+    let status = sys::file_status(fd.as_raw_fd()).map_err(failed)?;
+    if status.kind != libc::S_IFREG {
         return Err(refused(path, "it is not a regular file"));
     }
     // Made by a user in a directory of his, this could be a file that is none of his business.
-    if stat.st_nlink > 1 {
-        return Err(refused(path, "it has several names"));
+    if status.names > 1 {
+        return Err(refused(path, file::describe(file::SEVERAL_NAMES)));
     }
     match retry(|| flock(fd, FlockArg::LockExclusiveNonblock)) {
         Ok(()) => {}
-        Err(Errno::EWOULDBLOCK) => return Ok(LockAttempt::Held),
+        Err(Errno::EWOULDBLOCK) => return Ok(LockAttempt::Held(status)),
         Err(errno) => return Err(failed(errno)),
     }
-    match is_same_file(absolute, FileId::from(&stat)) {
-        Ok(true) => {}
-        Ok(false) | Err(Errno::ENOENT) => return Ok(LockAttempt::Replaced),
-        Err(errno) => return Err(failed(errno)),
+    match status_of_resolved(resolved) {
+        Ok(there) if there.id == status.id => Ok(LockAttempt::Locked(status)),
+        Ok(_) | Err(Errno::ENOENT) => Ok(LockAttempt::Replaced),
+        Err(errno) => Err(failed(errno)),
     }
-    // Whatever the umask of the shell is. It fails for a file that is another user's, which so stays as it is.
-    retry(|| fchmod(fd, MODE)).map_err(failed)?;
-    Ok(LockAttempt::Locked(stat))
-}
-
-/// Whether the path leads to this file. Async-signal-safe.
-fn is_same_file(path: &CStr, id: FileId) -> nix::Result<bool> {
-    retry(|| lstat(path)).map(|stat| FileId::from(&stat) == id)
 }
 
 #[expect(
@@ -261,8 +303,12 @@ pub(crate) fn flock(fd: &OwnedFd, lock: FlockArg) -> nix::Result<()> {
     nix::fcntl::flock(fd.as_raw_fd(), lock)
 }
 
-fn c_path(path: &Path) -> nix::Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
+fn not_opened(path: &Path, errno: Errno) -> Error {
+    match errno {
+        Errno::ELOOP | file::UNTRUSTED_LINK => refused(path, file::describe(errno)),
+        Errno::ENXIO => refused(path, "it is not a regular file"),
+        errno => failed("lock", path, errno),
+    }
 }
 
 fn lock_action(path: &Path) -> String {

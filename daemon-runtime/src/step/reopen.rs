@@ -1,6 +1,8 @@
-//! SIGHUP reopens the log files: logrotate(8) has moved the old ones away.
+//! SIGHUP reopens the log files: logrotate(8) has moved the old ones away. In the foreground it tells systemd about a reload
+//! (Type=notify-reload).
 
-use std::sync::OnceLock;
+use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::errno::Errno;
 use nix::libc::{c_int, c_void, sigaction, siginfo_t};
@@ -8,33 +10,84 @@ use nix::sys::signal::Signal;
 
 use crate::error::{Error, Result, Step};
 use crate::step::log::Log;
-use crate::sys;
+use crate::supervisor;
+use crate::sys::{self, Published};
 
-struct Reopening {
-    logs: Vec<Log>,
-    /// The handler that was there before.
-    previous: sigaction,
+/// What SIGHUP does.
+#[derive(Default)]
+pub(crate) struct OnSighup {
+    pub(crate) logs: Vec<Log>,
+    /// Where systemd waits to be told about a reload.
+    pub(crate) notify_socket: Option<UnixDatagram>,
 }
 
-static REOPENING: OnceLock<Reopening> = OnceLock::new();
+static ON_SIGHUP: Published<OnSighup> = Published::nothing();
+/// The handler that was there before ours.
+static PREVIOUS: Published<sigaction> = Published::nothing();
 
-/// Makes SIGHUP reopen these log files. Where there are none, as in the foreground, it does nothing, but is not fatal.
-pub(crate) fn reopen_on_sighup(logs: Vec<Log>) -> Result<()> {
+/// How many SIGHUPs wait. Whoever makes 1 of 0 has the turn: it does the work until no more have come, and the handlers in
+/// other threads, or of a second signal, only count. So two never work at once, and none waits.
+static WAITING: AtomicU32 = AtomicU32::new(0);
+
+/// Handles SIGHUP, which does nothing yet but is remembered: until [`begin`] the start has the turn.
+///
+/// It has to be there before the pid can be read by somebody who sends it.
+pub(crate) fn hold_sighup() -> Result<()> {
     let failed = |errno| Error::system(Step::Signals, "handle SIGHUP", errno);
+    WAITING.store(1, Ordering::Relaxed);
     let previous = sys::disposition(Signal::SIGHUP as c_int).map_err(failed)?;
-    REOPENING.get_or_init(|| Reopening { logs, previous });
-    sys::set_handler(Signal::SIGHUP, reopen).map_err(failed)
+    // In a forked child of a daemon it is ours already.
+    let ours = handle_sighup as extern "C" fn(_, _, _) as nix::libc::sighandler_t;
+    if previous.sa_sigaction != ours {
+        PREVIOUS.publish(previous);
+    }
+    sys::set_handler(Signal::SIGHUP, handle_sighup).map_err(failed)
+}
+
+/// Does from now on what SIGHUP asks for; and now, if one has come since [`hold_sighup`].
+pub(crate) fn begin(on_sighup: OnSighup) {
+    ON_SIGHUP.publish(on_sighup);
+    // One is the start's own turn.
+    match WAITING.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => {}
+        Err(_) => work(),
+    }
 }
 
 /// The handler of SIGHUP. Async-signal-safe: it opens, duplicates, closes and writes, and allocates nothing.
-pub(crate) extern "C" fn reopen(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    let Some(Reopening { logs, previous }) = REOPENING.get() else { return };
+pub(crate) extern "C" fn handle_sighup(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = Errno::last();
-    for log in logs {
-        if let Err(reason) = log.reopen() {
-            log.complain(reason);
+    let has_turn = WAITING.fetch_add(1, Ordering::AcqRel) == 0;
+    let on_sighup = ON_SIGHUP.get().filter(|_| has_turn);
+    let socket = on_sighup.and_then(|on_sighup| on_sighup.notify_socket.as_ref());
+    if let Some(socket) = socket {
+        supervisor::send_reloading(socket);
+    }
+    if let Some(previous) = PREVIOUS.get() {
+        sys::call_handler(previous, signal, info, context);
+    }
+    if has_turn {
+        work();
+    }
+    errno.set();
+}
+
+/// Reopens the logs until no more signals have come. Async-signal-safe.
+fn work() {
+    loop {
+        let seen = WAITING.load(Ordering::Acquire);
+        if let Some(OnSighup { logs, notify_socket }) = ON_SIGHUP.get() {
+            for log in logs {
+                if let Err(reason) = log.reopen() {
+                    log.complain(reason);
+                }
+            }
+            if let Some(socket) = notify_socket {
+                supervisor::send_ready_again(socket);
+            }
+        }
+        if WAITING.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            return;
         }
     }
-    sys::call_handler(previous, signal, info, context);
-    errno.set();
 }

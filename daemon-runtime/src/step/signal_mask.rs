@@ -17,6 +17,10 @@ impl BlockedSignals {
             .map_err(|errno| Error::system(Step::Signals, "block signals", errno))
     }
 
+    pub(crate) fn mask_before(&self) -> SigSet {
+        self.0
+    }
+
     /// Leaves them blocked.
     pub(crate) fn leave_blocked(self) {
         std::mem::forget(self);

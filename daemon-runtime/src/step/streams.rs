@@ -1,4 +1,4 @@
-//! stdin, stdout and stderr: /dev/null, or files. daemon(7), step 9.
+//! stdin, stdout and stderr, daemon(7), step 9: /dev/null, files, or what they are.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
@@ -8,77 +8,151 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
+use crate::Stream;
 use crate::error::{Error, ErrorKind, Result, Step, errno_of};
 use crate::step::credentials::Credentials;
-use crate::step::file::open_for_stream;
-use crate::step::log::Log;
+use crate::step::file::{self, open_for_stream};
+use crate::step::log::{CreatedLogs, Log, OpenLog};
 use crate::sys::{self, FileId, retry};
 
 /// The files that the streams will be, open since before the fork.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    /// For every stream that has no file.
-    null: Option<OwnedFd>,
-    stdin: Option<OwnedFd>,
+    /// What each stream will be; `None` is what it is.
+    targets: [Option<Target>; 3],
+    null: Option<OpenFile>,
+    stdin: Option<OpenFile>,
     /// Each file once: two streams with the same file share one open file description, and so its position.
     logs: Vec<OpenLog>,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Null,
+    Input,
+    Log(usize),
+}
+
+/// A descriptor, and what it was: the body may close it, and use its number for something else.
 #[derive(Debug)]
-struct OpenLog {
+pub(crate) struct OpenFile {
     fd: OwnedFd,
     id: FileId,
-    log: Log,
+}
+
+impl OpenFile {
+    pub(crate) fn new(fd: OwnedFd) -> nix::Result<Self> {
+        let id = sys::file_id(fd.as_raw_fd())?;
+        Ok(OpenFile { fd, id })
+    }
+
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    fn check(&self) -> nix::Result<&OwnedFd> {
+        if sys::file_id(self.fd.as_raw_fd()) == Ok(self.id) { Ok(&self.fd) } else { Err(Errno::EBADF) }
+    }
 }
 
 impl Streams {
     pub(crate) fn open(
-        [stdin, stdout, stderr]: [Option<&Path>; 3],
+        wanted: [&Stream; 3],
         root: Option<&Path>,
         credentials: &Credentials,
-    ) -> Result<Self> {
-        let mut streams = Streams { null: None, stdin: None, logs: Vec::new() };
+    ) -> Result<(Self, CreatedLogs)> {
+        let mut streams = Streams { targets: [None; 3], null: None, stdin: None, logs: Vec::new() };
+        let mut created = CreatedLogs::default();
         let for_another = !credentials.is_unchanged();
-        if let Some(path) = stdin {
-            let fd = open_input(path, for_another).map_err(|errno| failed("stdin", path, for_another, errno))?;
-            streams.stdin = Some(fd);
+        for (number, stream) in wanted.into_iter().enumerate() {
+            let name = ["stdin", "stdout", "stderr"][number];
+            streams.targets[number] = match stream {
+                Stream::Inherit => None,
+                Stream::Null => {
+                    streams.open_null()?;
+                    Some(Target::Null)
+                }
+                Stream::File(path) => {
+                    let opened = match number {
+                        0 => streams.open_input(path, for_another),
+                        _ => streams.open_log(path, number, root, credentials, &mut created),
+                    };
+                    Some(opened.map_err(|errno| failed(name, path, for_another, errno))?)
+                }
+            };
         }
-        if let Some(path) = stdout {
-            let opened = streams.open_log(path, root, credentials);
-            opened.map_err(|errno| failed("stdout", path, for_another, errno))?.for_stdout = true;
-        }
-        if let Some(path) = stderr {
-            let opened = streams.open_log(path, root, credentials);
-            opened.map_err(|errno| failed("stderr", path, for_another, errno))?.for_stderr = true;
-        }
-        if [stdin, stdout, stderr].contains(&None) {
-            let path = Path::new("/dev/null");
-            let fd = retry(|| open(path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()));
-            streams.null = Some(fd.map_err(|errno| failed("null device", path, false, errno))?);
-        }
-        Ok(streams)
+        Ok((streams, created))
     }
 
-    fn open_log(&mut self, path: &Path, root: Option<&Path>, credentials: &Credentials) -> nix::Result<&mut Log> {
-        let (fd, log) = Log::open(path, root, credentials)?;
-        let id = sys::file_id(fd.as_raw_fd())?;
-        let index = self.logs.iter().position(|other| other.id == id).unwrap_or(self.logs.len());
-        if index == self.logs.len() {
-            self.logs.push(OpenLog { fd, id, log });
+    fn open_null(&mut self) -> Result<()> {
+        if self.null.is_none() {
+            let path = Path::new("/dev/null");
+            let fd = retry(|| open(path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())).and_then(OpenFile::new);
+            self.null = Some(fd.map_err(|errno| failed("null device", path, false, errno))?);
         }
-        Ok(&mut self.logs[index].log)
+        Ok(())
+    }
+
+    fn open_input(&mut self, path: &Path, for_another: bool) -> nix::Result<Target> {
+        let resolved = file::resolve(path, !for_another)?;
+        let fd = open_for_stream(&resolved, OFlag::O_RDONLY, Mode::empty(), for_another)?;
+        // Only the opening was not to block.
+        retry(|| fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())))?;
+        self.stdin = Some(OpenFile::new(fd)?);
+        Ok(Target::Input)
+    }
+
+    fn open_log(
+        &mut self,
+        path: &Path,
+        number: usize,
+        root: Option<&Path>,
+        credentials: &Credentials,
+        created: &mut CreatedLogs,
+    ) -> nix::Result<Target> {
+        let opened = Log::open(path, root, credentials, created)?;
+        let known = self.logs.iter().position(|log| log.file.id() == opened.file.id());
+        let index = known.unwrap_or(self.logs.len());
+        if known.is_none() {
+            self.logs.push(opened);
+        }
+        let log = &mut self.logs[index].log;
+        if number == 1 {
+            log.for_stdout = true
+        } else {
+            log.for_stderr = true
+        }
+        Ok(Target::Log(index))
+    }
+
+    /// Refuses a pid file that also is one of these files, before it is emptied.
+    pub(crate) fn refuse_pid_file(&self, path: &Path) -> Result<()> {
+        // What cannot be looked at fails when it is locked.
+        let status = file::resolve(path, false).and_then(|resolved| file::status_of_resolved(&resolved));
+        let Ok(status) = status else { return Ok(()) };
+        let mut files = self.logs.iter().map(|log| ("a log file", log.file.id()));
+        let mut input = self.stdin.iter().map(|file| ("stdin", file.id()));
+        let Some((other, _)) = files.find(|(_, id)| *id == status.id).or(input.find(|(_, id)| *id == status.id)) else {
+            return Ok(());
+        };
+        let (what, why) = (format!("use pid_file = {}", path.display()), format!("it is {other} too"));
+        Err(Error::new(Step::Options, ErrorKind::InvalidOption, what, why).advise("give each a file of its own"))
     }
 
     /// The descriptors in use here.
     pub(crate) fn fds(&self) -> impl Iterator<Item = RawFd> {
-        let logs = self.logs.iter().map(|log| &log.fd);
-        self.null.iter().chain(&self.stdin).chain(logs).map(AsRawFd::as_raw_fd)
+        let logs = self.logs.iter().map(|log| &log.file);
+        self.null.iter().chain(&self.stdin).chain(logs).map(|file| file.fd.as_raw_fd())
     }
 
     /// Replaces stdin.
     pub(crate) fn switch_stdin(&self) -> Result<()> {
-        let failed = |errno| Error::system(Step::Streams, "switch stdin", errno);
-        self.stdin.as_ref().or(self.null.as_ref()).map_or(Ok(()), |fd| retry(|| dup2_stdin(fd)).map_err(failed))
+        let Some(fd) = self.target(0) else { return Ok(()) };
+        fd.and_then(|fd| retry(|| dup2_stdin(fd))).map_err(|errno| Error::system(Step::Streams, "switch stdin", errno))
     }
 
     /// Replaces stdout and stderr. What stderr has been is returned, for a step that fails afterwards.
@@ -86,39 +160,44 @@ impl Streams {
         let failed = |errno| Error::system(Step::Streams, "switch stdout and stderr", errno);
         let old_stderr =
             retry(|| sys::STDERR.try_clone_to_owned().map_err(|error| errno_of(&error))).map_err(failed)?;
-        let log = |wanted: fn(&Log) -> bool| self.logs.iter().find(|open| wanted(&open.log)).map(|open| &open.fd);
-        if let Some(fd) = log(|log| log.for_stdout).or(self.null.as_ref()) {
-            retry(|| dup2_stdout(fd)).map_err(failed)?;
+        if let Some(fd) = self.target(1) {
+            fd.and_then(|fd| retry(|| dup2_stdout(fd))).map_err(failed)?;
         }
-        if let Some(fd) = log(|log| log.for_stderr).or(self.null.as_ref()) {
-            retry(|| dup2_stderr(fd)).map_err(failed)?;
+        if let Some(fd) = self.target(2) {
+            fd.and_then(|fd| retry(|| dup2_stderr(fd))).map_err(failed)?;
         }
         Ok(old_stderr)
+    }
+
+    /// What a stream will be; `None` if it stays what it is.
+    fn target(&self, number: usize) -> Option<nix::Result<&OwnedFd>> {
+        let file = match self.targets[number]? {
+            Target::Null => self.null.as_ref(),
+            Target::Input => self.stdin.as_ref(),
+            Target::Log(index) => self.logs.get(index).map(|log| &log.file),
+        };
+        file.map(OpenFile::check)
     }
 
     /// Closes the descriptors that have been copied to 0, 1 and 2. The logs are returned, for those who open them again.
     pub(crate) fn close(self) -> Result<Vec<Log>> {
         let failed =
             |errno| Error::system(Step::Streams, "close the descriptors that the streams were copied from", errno);
-        let close = |fd| sys::close(fd).map_err(failed);
+        let close = |file: OpenFile| sys::close(file.fd).map_err(failed);
         self.null.into_iter().chain(self.stdin).try_for_each(close)?;
-        self.logs.into_iter().map(|open| close(open.fd).map(|()| open.log)).collect()
+        self.logs.into_iter().map(|open| close(open.file).map(|()| open.log)).collect()
     }
-}
-
-fn open_input(path: &Path, for_another: bool) -> nix::Result<OwnedFd> {
-    let fd = open_for_stream(path, OFlag::O_RDONLY, Mode::empty(), for_another)?;
-    // Only the opening was not to block.
-    retry(|| fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())))?;
-    Ok(fd)
 }
 
 fn failed(name: &str, path: &Path, for_another: bool, errno: Errno) -> Error {
     let what = format!("open {name} {}", path.display());
-    let why = match errno {
-        Errno::ELOOP if for_another => "it is a symbolic link",
-        Errno::EMLINK if for_another => "it has several names",
-        _ => return Error::system(Step::Streams, what, errno),
-    };
-    Error::new(Step::Streams, ErrorKind::File, what, why).advise("with `user` or `group`, name the file itself")
+    let error = |advice| Error::new(Step::Streams, ErrorKind::File, what.clone(), file::describe(errno)).advise(advice);
+    match errno {
+        file::UNTRUSTED_LINK => error("name the file itself, or make root the owner of the link"),
+        Errno::ELOOP if for_another && path.starts_with("/dev") => {
+            error("with `user` or `group`, use `Stream::Inherit` to keep a stream")
+        }
+        Errno::ELOOP | file::SEVERAL_NAMES if for_another => error("with `user` or `group`, name the file itself"),
+        _ => Error::system(Step::Streams, what, errno),
+    }
 }

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::stat::stat;
 
 use crate::error::{Error, ErrorKind, Result, Step};
-use crate::sys::{retry, unshare_nothing};
+use crate::sys::{is_single_threaded_to_libc, retry, unshare_nothing};
 
 /// Refuses a process that has threads.
 pub(crate) fn refuse_threads() -> Result<()> {
@@ -20,11 +20,18 @@ pub(crate) fn refuse_threads() -> Result<()> {
         thread::sleep(Duration::from_millis(1));
     }
     let why = "the process already has threads";
-    Err(Error::new(Step::Threads, ErrorKind::Misuse, "become a daemon", why)
-        .advise("start threads in main's body, after the daemon has started, or end and join them before"))
+    Err(Error::new(Step::Threads, ErrorKind::Misuse, "become a daemon", why).advise(
+        "start threads in main's body, after the daemon has started, or end and join them before; a preloaded library \
+             (LD_PRELOAD) or an emulator may have started one",
+    ))
 }
 
-fn is_single_threaded() -> Result<bool> {
+/// Whether there is no other thread than this one.
+pub(crate) fn is_single_threaded() -> Result<bool> {
+    // An emulator (qemu-user) has threads of its own, which /proc shows and the C library does not know.
+    if is_single_threaded_to_libc() {
+        return Ok(true);
+    }
     // proc(5): each thread is a directory below task, which itself has two links.
     match retry(|| stat("/proc/self/task")) {
         Ok(task) => Ok(task.st_nlink == 3),

@@ -1,0 +1,104 @@
+//! A start by a program that lives on: one more fork, and the child is the launcher.
+
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid};
+
+use crate::error::{Error, ErrorKind, Result, Step};
+use crate::inherited::inherited;
+use crate::launch::message::{receive_end, send_error};
+use crate::start::{DEFAULT_TIMEOUT, flush, start_in_background};
+use crate::step::threads;
+use crate::sys::{self, poll_timeout, retry};
+use crate::{Daemon, Ready};
+
+/// How much longer than `start_timeout` a launcher may take, which has to end what it has started.
+const LAUNCHER_GRACE: Duration = Duration::from_secs(20);
+
+/// Where [`Daemon::spawn`] has returned.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them, and it lives for a moment")]
+pub enum Spawned {
+    /// In the process that called it. The daemon has this pid, and is ready.
+    Launcher(u32),
+    /// In the daemon, which is not ready yet.
+    Daemon(Ready),
+}
+
+/// Starts the daemon, and returns in both processes.
+pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
+    let limit = options.start_timeout.unwrap_or(DEFAULT_TIMEOUT);
+    if options.foreground == Some(true) {
+        let why = "`spawn` always detaches";
+        return Err(Error::new(Step::Options, ErrorKind::InvalidOption, "use foreground = true", why)
+            .advise("call `start` to stay in the foreground"));
+    }
+    inherited();
+    threads::refuse_threads()?;
+    // What is buffered would appear twice.
+    flush()?;
+    let (client_end, launcher_end) = sys::socket_pair().map_err(|errno| failed("make a socket", errno))?;
+    match sys::fork().map_err(|errno| failed("fork", errno))? {
+        ForkResult::Parent { child: launcher } => {
+            drop(launcher_end);
+            let end = wait_for_launcher(&client_end, launcher, limit);
+            // Where the program ignores SIGCHLD, or a handler of its own has waited for all its children, there is none left.
+            let _ = retry(|| waitpid(launcher, None));
+            end.map(|daemon| Spawned::Launcher(daemon.as_raw().unsigned_abs()))
+        }
+        ForkResult::Child => {
+            drop(client_end);
+            let client = launcher_end.try_clone();
+            match client.map_err(|error| failed("copy a socket", crate::error::errno_of(&error))) {
+                Ok(client) => start_in_launcher(options, client, launcher_end),
+                Err(error) => fail_in_launcher(&launcher_end, &error),
+            }
+        }
+    }
+}
+
+fn start_in_launcher(options: Daemon, client: UnixStream, spare: UnixStream) -> Result<Spawned> {
+    match start_in_background(options, Some(client)) {
+        Ok(ready) => {
+            drop(spare);
+            Ok(Spawned::Daemon(ready))
+        }
+        Err(error) => fail_in_launcher(&spare, &error),
+    }
+}
+
+/// The program's own code must not run in the launcher as if it were the client.
+fn fail_in_launcher(client: &UnixStream, error: &Error) -> ! {
+    // If the client has died, nobody waits for this.
+    let _ = send_error(client, error);
+    sys::exit_now(error.exit_code().into())
+}
+
+fn wait_for_launcher(channel: &UnixStream, launcher: Pid, limit: Duration) -> Result<Pid> {
+    let patience = limit.saturating_add(LAUNCHER_GRACE);
+    let mut polled = [libc::pollfd { fd: channel.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+    if retry(|| sys::poll(&mut polled, poll_timeout(patience)))
+        .map_err(|errno| failed("wait for the launcher", errno))?
+        == 0
+    {
+        // It is this process's child, and not waited for yet. If it has just ended, this has no effect.
+        let _ = kill(launcher, Signal::SIGKILL);
+        let why = format!("the launcher, process {launcher}, has not ended in time");
+        return Err(Error::new(Step::Launch, ErrorKind::TimedOut, "start the daemon", why).advise("start it again"));
+    }
+    match receive_end(channel).map_err(|errno| failed("listen to the launcher", errno))? {
+        Some(end) => end,
+        None => Err(Error::new(Step::Launch, ErrorKind::StartFailed, "start the daemon", "the launcher was killed")
+            .advise("start it again")),
+    }
+}
+
+fn failed(what: &str, errno: Errno) -> Error {
+    Error::system(Step::Launch, what, errno)
+}
