@@ -156,6 +156,21 @@ fn tmux() {
     assert_detaches(starter::tmux(&Family::new(), &format!("'{READY}'")));
 }
 
+/// tmux, itself started by a service, hands on the service's NOTIFY_SOCKET. It is not for what is started at a terminal.
+#[test]
+#[ignore = "needs tmux"]
+fn tmux_of_a_service() {
+    let family = Family::new();
+    let socket = UnixDatagram::bind(family.path("notify")).expect("a socket");
+    let session = format!("'{READY}'; echo $? > '{}'", family.path("code").display());
+    starter::tmux(&family, &session).env("NOTIFY_SOCKET", family.path("notify")).run().assert_code(0);
+    let code = until("the launcher's end", || fs::read_to_string(family.path("code")).ok().filter(|it| !it.is_empty()));
+    assert_eq!(code, "0\n", "the exit code of the launcher");
+    Expected::default().assert(&family.daemon());
+    socket.set_nonblocking(true).expect("a socket need not wait");
+    assert!(socket.recv(&mut [0; 100]).is_err(), "the service was told something");
+}
+
 // ---- By a supervisor that says so
 
 #[test]
@@ -167,6 +182,12 @@ fn notify_socket() {
     let mut message = [0; 100];
     let length = socket.recv(&mut message).expect("a message");
     assert!(message[..length].starts_with(b"READY=1"), "{:?}", String::from_utf8_lossy(&message[..length]));
+}
+
+/// As a shell script clears it: sd_notify(3) says that it is then as good as unset.
+#[test]
+fn empty_notify_socket() {
+    assert_detaches(Family::new().launch(READY).env("NOTIFY_SOCKET", ""));
 }
 
 #[test]
@@ -256,6 +277,25 @@ fn container_without_init() {
     assert_stays(Family::new().through(&CONTAINER, READY));
 }
 
+/// `docker run --init`: the end of the program is the end of the container.
+#[test]
+#[ignore = "needs root and tini"]
+fn container_with_tini() {
+    assert_stays(Family::new().through(&starter::container(&["tini", "--"]), READY));
+}
+
+#[test]
+#[ignore = "needs root and catatonit"]
+fn container_with_catatonit() {
+    assert_stays(Family::new().through(&starter::container(&["catatonit", "--"]), READY));
+}
+
+#[test]
+#[ignore = "needs root and dumb-init"]
+fn container_with_dumb_init() {
+    assert_stays(Family::new().through(&starter::container(&["dumb-init"]), READY));
+}
+
 /// An entry script starts daemons and stays itself.
 #[test]
 #[ignore = "needs root"]
@@ -284,6 +324,15 @@ fn container_entered_later() {
 }
 
 // ---- By an emulator or an instrument
+
+#[test]
+#[ignore = "needs qemu-user"]
+fn qemu_user() {
+    let family = Family::new();
+    family.through(&starter::qemu(), READY).run().assert_code(0);
+    let daemon = family.daemon();
+    assert!(!Proc::lives(daemon.sid), "its session has a leader: {daemon:#?}");
+}
 
 #[test]
 #[ignore = "needs valgrind"]
