@@ -1,10 +1,40 @@
-//! System calls that a seccomp filter forbids.
+//! System calls that this kernel lacks, or that a seccomp filter forbids.
 #![cfg(target_arch = "x86_64")]
 
+use std::path::Path;
+
+use nix::errno::Errno;
 use nix::libc;
-use tests::Family;
+use tests::{Family, Launch, hostile};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
+const CONTROL: &str = env!("CARGO_BIN_EXE_control");
+
+/// Linux 4.18 has none of these calls (ENOSYS); valgrind, and Docker before 20.10.10, know some and not others, or forbid
+/// them (EPERM). There are slower ways.
+#[test]
+fn newer_calls_are_not_needed() {
+    const NEWER: [libc::c_long; 3] = [libc::SYS_close_range, libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal];
+    for calls in [&NEWER[..], &NEWER[..1], &NEWER[1..2], &NEWER[2..]] {
+        for errno in [Errno::ENOSYS, Errno::EPERM] {
+            let family = Family::new();
+            let pid_file = family.path("pid");
+            let under = |launch| {
+                calls.iter().fold(launch, |launch: Launch<'_>, call| launch.under(hostile::denied(*call, errno)))
+            };
+            let launch = family.launch(READY).env("DAEMON_PID_FILE", &pid_file).under(hostile::descriptors(50));
+            let end = under(launch).run();
+            assert_eq!(end.status.code(), Some(0), "{calls:?} with {errno}: {end:#?}");
+            let daemon = family.daemon();
+            let open: Vec<_> = daemon.fds.values().collect();
+            let null = Path::new("/dev/null");
+            assert_eq!(open, [null, null, null, &pid_file], "{calls:?} with {errno}");
+            let end = under(family.launch(CONTROL).arg(&pid_file).arg("stop")).run();
+            assert_eq!(end.status.code(), Some(0), "stop without {calls:?}, with {errno}: {end:#?}");
+            family.assert_nothing_left(&pid_file);
+        }
+    }
+}
 
 /// A body may confine itself before it is ready. What that forbids to the launch makes the start fail, and not hang.
 #[test]

@@ -1,5 +1,7 @@
 //! Who waits for threads, what becomes of their panics, and that a start is refused where there are threads already.
 
+use std::fs;
+
 use tests::{End, Family};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
@@ -72,4 +74,22 @@ fn threads_are_refused() {
         end.assert_code(70).assert_one_line().assert_says(&["thread"]);
         family.assert_gone();
     }
+}
+
+/// A profiler or an agent has a thread before main. In the foreground nothing is forked, so that it does no harm.
+#[test]
+#[ignore = "needs a C compiler"]
+fn preloaded_thread() {
+    const AGENT: &str = "#include <pthread.h>\n#include <unistd.h>\n\
+        static void *run(void *nothing) { for (;;) pause(); return nothing; }\n\
+        __attribute__((constructor)) static void begin(void) { pthread_t it; pthread_create(&it, 0, run, 0); }\n";
+    let family = Family::new();
+    let [source, agent] = ["agent.c", "agent.so"].map(|name| family.path(name));
+    fs::write(&source, AGENT).expect("a file in the directory");
+    let compiler = family.launch("cc").args(["-shared", "-fPIC", "-pthread", "-o"]).arg(&agent).arg(&source);
+    compiler.run().assert_code(0);
+    let launch = || family.launch(READY).env("LD_PRELOAD", &agent);
+    launch().env("DAEMON_FOREGROUND", "").args(["notify", "exit=3"]).run().assert_code(3).assert_stderr("");
+    launch().run().assert_code(70).assert_one_line().assert_says(&["thread", "LD_PRELOAD"]);
+    family.assert_gone();
 }
