@@ -59,7 +59,11 @@ pub(crate) fn start_in_background(options: Daemon, client: Option<UnixStream>) -
     // Before there is a pid file, which a Ctrl-C must not leave behind.
     let launcher_signals = LauncherSignals::block()?;
     let mask = launcher_signals.mask_before();
-    let pid_file = options.pid_file.as_deref().map(|path| PidFile::lock(path, &credentials)).transpose()?;
+    let pid_file = options
+        .pid_file
+        .as_deref()
+        .map(|path| PidFile::lock(path, options.chroot.as_deref(), &credentials))
+        .transpose()?;
 
     // Step 1: close what was inherited.
     let sockets = supervisor::passed_sockets();
@@ -94,7 +98,7 @@ pub(crate) fn start_in_background(options: Daemon, client: Option<UnixStream>) -
         environment::pass_sockets(!sockets.is_empty());
         environment::set_user(&credentials);
         // Step 12, which needs the daemon's pid; its lock is held since before the fork.
-        let ready_mark = publish_pid_file(&options, pid_file)?;
+        let ready_mark = publish_pid_file(pid_file)?;
         // Step 13 comes last: all the others may need root's rights.
         drop_privileges(&options, &credentials)?;
         launcher.watch_launcher()?;
@@ -127,14 +131,18 @@ fn become_service(options: &Daemon) -> Result<Option<ReadyMark>> {
     let directories = Directories::open(options.chroot.as_deref(), options.chdir.as_deref())?;
     // As in the background: until their handlers are installed, the pid file would stay.
     let _blocked = BlockedSignals::block(&SigSet::from_iter(termination::TERMINATION_SIGNALS))?;
-    let pid_file = options.pid_file.as_deref().map(|path| PidFile::lock(path, &credentials)).transpose()?;
+    let pid_file = options
+        .pid_file
+        .as_deref()
+        .map(|path| PidFile::lock(path, options.chroot.as_deref(), &credentials))
+        .transpose()?;
     directory::set_umask(options.umask.unwrap_or(DEFAULT_UMASK));
     directories.enter()?;
     if options.reopen_on_sighup {
         reopen::hold_sighup()?;
     }
     environment::set_user(&credentials);
-    let ready_mark = publish_pid_file(options, pid_file)?;
+    let ready_mark = publish_pid_file(pid_file)?;
     drop_privileges(options, &credentials)?;
     Ok(ready_mark)
 }
@@ -148,13 +156,13 @@ fn check(options: &Daemon) -> Result<Credentials> {
 }
 
 /// Writes the pid file, and sees to its end.
-fn publish_pid_file(options: &Daemon, pid_file: Option<PidFile>) -> Result<Option<ReadyMark>> {
+fn publish_pid_file(pid_file: Option<PidFile>) -> Result<Option<ReadyMark>> {
     mark_as_daemon()?;
     let Some(pid_file) = pid_file else {
         return if process::id() == 1 { termination::handle_termination().map(|()| None) } else { Ok(None) };
     };
     pid_file.write()?;
-    let ready_mark = pid_file.keep_for_life(options.chroot.as_deref())?;
+    let ready_mark = pid_file.keep_for_life()?;
     termination::handle_termination()?;
     Ok(Some(ready_mark))
 }

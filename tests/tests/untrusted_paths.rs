@@ -77,7 +77,7 @@ fn links_for_a_log_that_is_opened_anew() {
     type Link = fn(&Path, &Path) -> io::Result<()>;
     let links: [(Link, &str); 2] = [
         (|target, link| symlink(target, link), "symbolic link"),
-        (|target, link| fs::hard_link(target, link), "Too many links"),
+        (|target, link| fs::hard_link(target, link), "several names"),
     ];
     for (link, why) in links {
         let family = family();

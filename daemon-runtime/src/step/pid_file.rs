@@ -45,12 +45,14 @@ pub(crate) struct PidFile {
     file: LockedFile,
     /// As messages show it.
     path: PathBuf,
+    /// Its path as the daemon sees it, inside a new root; empty, which leads nowhere, where that hides it.
+    path_in_root: CString,
     fd: Option<OwnedFd>,
 }
 
 /// What a signal handler needs to remove it.
 struct LockedFile {
-    /// Resolved; empty, which leads nowhere, where a new root hides it.
+    /// Resolved.
     path: CString,
     fd: RawFd,
     id: FileId,
@@ -58,19 +60,19 @@ struct LockedFile {
 
 impl PidFile {
     /// Creates or takes over the file and locks it; or says which process holds it.
-    pub(crate) fn lock(path: &Path, credentials: &Credentials) -> Result<Self> {
+    pub(crate) fn lock(path: &Path, root: Option<&Path>, credentials: &Credentials) -> Result<Self> {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
         // By one name from the beginning to its end: what cannot be reached by it could not be removed by it.
         let resolved = file::resolve(path, false).map_err(|errno| not_opened(path, errno))?;
-        let (fd, status) = loop {
+        let (fd, status, is_new) = loop {
             let (fd, created) = match open_or_create(&resolved) {
                 // Another start has created it in between.
                 Err(Errno::EEXIST) => continue,
                 opened => opened.map_err(|errno| not_opened(path, errno))?,
             };
             match try_lock(path, &resolved, &fd) {
-                Ok(LockAttempt::Locked(status)) => break (fd, status),
+                Ok(LockAttempt::Locked(status)) => break (fd, status, created),
                 Ok(LockAttempt::Held(status)) => wait_for_holder(path, &fd, &status, started)?,
                 Ok(LockAttempt::Replaced) => {}
                 Err(error) => {
@@ -82,12 +84,21 @@ impl PidFile {
                 }
             }
         };
+        let path_in_root = path_in_root(root, &resolved).unwrap_or_default();
         let file = LockedFile { path: resolved, fd: fd.as_raw_fd(), id: status.id };
-        let locked = PidFile { file, path: path.to_owned(), fd: Some(fd) };
+        let locked = PidFile { file, path: path.to_owned(), path_in_root, fd: Some(fd) };
         let fd = locked.fd.as_ref().expect("it was put there");
-        // File systems without modes or owners refuse these, and the file of another user does, which so stays as it is.
-        // None of that is a reason not to start.
-        let _ = retry(|| fchmod(fd, MODE));
+        // File systems without modes or owners refuse this and the next, which is no reason not to start. Another user's file,
+        // which everybody may write to, is left as it is.
+        let is_foreign = !is_new && status.owner != geteuid().as_raw();
+        match retry(|| fchmod(fd, MODE)) {
+            Err(errno) if is_foreign => {
+                // Nothing was changed in it.
+                let _ = locked.leave();
+                return Err(failed(errno));
+            }
+            _ => {}
+        }
         if status.owner != geteuid().as_raw() {
             // Another user's daemon has left it: root's `Instance` would not trust it with this one's pid.
             let _ = retry(|| fchown(fd, Some(geteuid()), None));
@@ -99,6 +110,11 @@ impl PidFile {
 
     pub(crate) fn fd(&self) -> RawFd {
         self.file.fd
+    }
+
+    /// Closes the file, and so unlocks it, and does not remove it.
+    fn leave(mut self) -> Option<OwnedFd> {
+        self.fd.take()
     }
 
     /// Writes this process's pid.
@@ -115,15 +131,14 @@ impl PidFile {
 
     /// Keeps the lock for the life of this process, which removes the file at its end. Returns what the daemon needs to
     /// mark it as ready.
-    pub(crate) fn keep_for_life(mut self, root: Option<&Path>) -> Result<ReadyMark> {
+    pub(crate) fn keep_for_life(mut self) -> Result<ReadyMark> {
         static REGISTERED: AtomicBool = AtomicBool::new(false);
         let failed = |errno| failed("register", &self.path, errno);
-        // Where a new root hides it, the file can only be emptied.
-        let path = path_in_root(root, &self.file.path).unwrap_or_default();
         // Both outlive a fork.
         if !REGISTERED.swap(true, Ordering::Relaxed) {
             sys::at_exit(remove_kept).map_err(failed)?;
         }
+        let path = std::mem::take(&mut self.path_in_root);
         KEPT.publish(LockedFile { path, fd: self.file.fd, id: self.file.id });
         // Never closed: with it would go the lock.
         let fd = self.fd.take().expect("it is kept once");
