@@ -1,21 +1,25 @@
 //! The `#[daemon]` attribute of `daemon-runtime`, which re-exports it: depend on that crate alone.
 //!
-//! Tokens in, tokens out: `options` reads what stands in the brackets, `function` reads `fn main`, and `expand` puts both
-//! together. Each of them notes all the mistakes that it sees and goes on, so that one compilation shows them all and
+//! Tokens in, tokens out: `options` reads what stands in the brackets, `function` reads the function below, and `expand` puts
+//! both together. Each of them notes all the mistakes that it sees and goes on, so that one compilation shows them all and
 //! what is right still compiles.
 
 mod expand;
 mod function;
+mod literal;
 mod options;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use proc_macro::TokenStream;
 
-/// Turns a program into a daemon before the body of its `main` runs.
+/// Turns the process into a daemon before the body of a function runs.
 ///
-/// The options are described in the documentation of `daemon-runtime`, and the attribute is sugar for its `Daemon`: it
-/// puts a few statements at the top of the body and takes the parameters out of the signature. Of
+/// The options are described in the documentation of `daemon-runtime`. The attribute puts a few statements at the top of the
+/// body, which call the methods of its `Daemon`, and takes parameters out of the signature.
+///
+/// # Above `main`
 ///
 /// ```text
 /// #[daemon(setup = Args::parse(), pid_file = args.pid_file)]
@@ -24,7 +28,7 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// it makes what means the same as
+/// means the same as
 ///
 /// ```text
 /// fn main() -> io::Result<()> {
@@ -34,17 +38,38 @@ use proc_macro::TokenStream;
 /// }
 /// ```
 ///
-/// Without a parameter for it, `Ready` is told at once, and the value of `setup` is dropped before the options are
-/// evaluated: a file that it opened is closed then. The parameters take patterns, types and lints (`#[allow(unused)]`).
-/// What rustc and clippy say about the body, they say in the same words and columns as without the attribute.
+/// The first parameter takes the value of `setup`, the last one is `Ready`. Without a parameter for it, the daemon is ready
+/// as soon as the body begins, and the value of `setup` is dropped before the options are evaluated: a file that it opened
+/// is closed then. The parameters take patterns, types and lints (`#[allow(unused)]`).
+///
+/// # Above any other function
+///
+/// ```text
+/// #[daemon(pid_file = args.pid_file)]
+/// fn serve(args: Args, ready: Ready) -> io::Result<()> {
+///     // the body
+/// }
+/// ```
+///
+/// becomes the daemon when it is called, as `serve(args)`: a last parameter of type `Ready` is not the caller's. The other
+/// parameters may be used in the options, which only borrow them; there is no `setup`. The process that calls it does not
+/// return from the call: it is the launcher, and exits when the daemon is ready. The daemon returns from it, after the threads
+/// of `daemon_runtime::thread` have ended. Call it before any thread is started, and not inside of a runtime. A second call is
+/// refused.
+///
+/// Methods, trait functions, and generic, `const`, `unsafe` and `extern` functions are refused: let them call a free function.
 ///
 /// # With other attributes
 ///
 /// Write `#[daemon]` above `#[tokio::main]` and its like, so that it runs before any thread is started. Every attribute
-/// below that may be a macro gets a function inside of `main`, which is also called `main` and has no parameters: the
-/// values are handed over, so they have to be `'static`, and a runtime has to start `main` on the thread that called it,
-/// as the known ones do. Where the first parameter is a pattern and no name, its names are references *in the options*:
-/// `foreground = *foreground`. An option cannot `.await`.
+/// below that may be a macro gets a function inside, of the same name. Inside of `main` that has no parameters: the values are
+/// handed over, so they have to be `'static`, and a runtime has to start `main` on the thread that called it, as the known
+/// ones do. An attribute that reads the parameters of an `async fn main` goes above. Where a parameter is a pattern and no
+/// name, its names are references *in the options*: `foreground = *foreground`. An option cannot `.await`, and with an
+/// attribute below it cannot use items of the body.
+///
+/// What rustc and clippy say about the body, they say in the same words and columns as without the attribute; only clippy's
+/// `items_after_statements` is allowed.
 ///
 /// # Mistakes
 ///
@@ -52,7 +77,7 @@ use proc_macro::TokenStream;
 /// at once, and the body is checked too. Five of the messages:
 ///
 /// ```text
-/// error: umask is wanted in octal; write `umask = 0o22`
+/// error: expected an octal number; write `umask = 0o22`
 ///  --> src/main.rs:3:18
 ///   |
 /// 3 | #[daemon(umask = 22)]
@@ -84,7 +109,7 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// ```text
-/// error: `async fn main` needs the attribute of a runtime below `#[daemon]`, such as `#[tokio::main]`
+/// error: `async fn` needs the attribute of a runtime below `#[daemon]`, such as `#[tokio::main]`
 ///  --> src/main.rs:4:1
 ///   |
 /// 4 | async fn main(ready: Ready) {

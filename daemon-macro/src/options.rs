@@ -1,12 +1,13 @@
-//! The options: one table, and how what was written is read, checked and answered by it.
+//! The options: one table, and how what was written is read and compared with it.
 //!
 //! A value stays raw tokens: rustc reads and checks it where it is put. Only literals are looked at here.
 
-use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
-use syn::{Error, Lit, LitInt};
+use syn::{Error, Lit};
 
-use crate::function::{is_punct, is_word, split};
+use crate::literal::{check, list_of};
+use crate::tokens::{Piece, is_punct, is_word, names, split_expressions};
 
 /// What an option's value is.
 #[derive(Clone, Copy, PartialEq)]
@@ -14,6 +15,7 @@ pub(crate) enum Kind {
     Umask,
     Path,
     AbsolutePath,
+    Stream,
     Flag,
     Bool,
     Id,
@@ -24,100 +26,104 @@ pub(crate) enum Kind {
     Crate,
 }
 
-/// A name, the kind of its value, and what it takes.
-type Row = (&'static str, Kind, &'static str);
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// What it takes, after "expected".
+    pub(crate) takes: &'static str,
+}
 
 /// The options. A new one is one row here, one method of the runtime's `Daemon`, and one row in the runtime's
 /// documentation, which a test compares.
 #[rustfmt::skip]
 pub(crate) const TABLE: &[Row] = &[
-    ("umask",             Kind::Umask,        "an octal number: `umask = 0o022`"),
-    ("chdir",             Kind::AbsolutePath, "an absolute path in quotes: `chdir = \"/\"`"),
-    ("ignore_sigchld",    Kind::Flag,         "no value, or a bool: `ignore_sigchld`"),
-    ("pid_file",          Kind::Path,         "a path in quotes: `pid_file = \"/run/app.pid\"`"),
-    ("stdin",             Kind::Path,         "a path in quotes: `stdin = \"/dev/null\"`"),
-    ("stdout",            Kind::Path,         "a path in quotes: `stdout = \"/var/log/app.log\"`"),
-    ("stderr",            Kind::Path,         "a path in quotes: `stderr = \"/var/log/app.log\"`"),
-    ("reopen_on_sighup",  Kind::Flag,         "no value, or a bool: `reopen_on_sighup`"),
-    ("user",              Kind::Id,           "a name in quotes, or a number: `user = \"nobody\"`"),
-    ("group",             Kind::Id,           "a name in quotes, or a number: `group = \"nogroup\"`"),
-    ("chroot",            Kind::AbsolutePath, "an absolute path in quotes: `chroot = \"/var/empty\"`"),
-    ("no_new_privileges", Kind::Flag,         "no value, or a bool: `no_new_privileges`"),
-    ("no_core_dumps",     Kind::Flag,         "no value, or a bool: `no_core_dumps`"),
-    ("keep_fds",          Kind::Descriptors,  "a list of descriptor numbers: `keep_fds = [3, 4]`"),
-    ("keep_env",          Kind::Names,        "a list of names in quotes: `keep_env = [\"RUST_LOG\"]`"),
-    ("setup",             Kind::Setup,        "an expression: `setup = Args::parse()`"),
-    ("foreground",        Kind::Bool,         "a bool: `foreground = args.foreground`"),
-    ("start_timeout",     Kind::Seconds,      "whole seconds, or a `Duration`: `start_timeout = 90`"),
-    ("trace",             Kind::Flag,         "no value, or a bool: `trace`"),
-    ("crate",             Kind::Crate,        "a path without quotes: `crate = ::daemon_runtime`"),
+    Row { name: "umask",             kind: Kind::Umask,        takes: "an octal number: `umask = 0o022`" },
+    Row { name: "chdir",             kind: Kind::AbsolutePath, takes: "an absolute path in quotes: `chdir = \"/\"`" },
+    Row { name: "ignore_sigchld",    kind: Kind::Flag,         takes: "no value, or a bool: `ignore_sigchld`" },
+    Row { name: "pid_file",          kind: Kind::Path,         takes: "a path in quotes: `pid_file = \"/run/app.pid\"`" },
+    Row { name: "stdin",             kind: Kind::Stream,       takes: "a path in quotes, or a `Stream`: `stdin = \"/dev/null\"`" },
+    Row { name: "stdout",            kind: Kind::Stream,       takes: "a path in quotes, or a `Stream`: `stdout = \"/var/log/app.log\"`" },
+    Row { name: "stderr",            kind: Kind::Stream,       takes: "a path in quotes, or a `Stream`: `stderr = \"/var/log/app.log\"`" },
+    Row { name: "reopen_on_sighup",  kind: Kind::Flag,         takes: "no value, or a bool: `reopen_on_sighup`" },
+    Row { name: "user",              kind: Kind::Id,           takes: "a name in quotes, or a number: `user = \"nobody\"`" },
+    Row { name: "group",             kind: Kind::Id,           takes: "a name in quotes, or a number: `group = \"nogroup\"`" },
+    Row { name: "chroot",            kind: Kind::AbsolutePath, takes: "an absolute path in quotes: `chroot = \"/var/empty\"`" },
+    Row { name: "no_new_privileges", kind: Kind::Flag,         takes: "no value, or a bool: `no_new_privileges`" },
+    Row { name: "no_core_dumps",     kind: Kind::Flag,         takes: "no value, or a bool: `no_core_dumps`" },
+    Row { name: "keep_fds",          kind: Kind::Descriptors,  takes: "a list of descriptor numbers: `keep_fds = [3, 4]`" },
+    Row { name: "keep_env",          kind: Kind::Names,        takes: "a list of names in quotes: `keep_env = [\"RUST_LOG\"]`" },
+    Row { name: "setup",             kind: Kind::Setup,        takes: "an expression: `setup = Args::parse()`" },
+    Row { name: "foreground",        kind: Kind::Bool,         takes: "a bool: `foreground = args.foreground`" },
+    Row { name: "start_timeout",     kind: Kind::Seconds,      takes: "whole seconds, or a `Duration`: `start_timeout = 90`" },
+    Row { name: "trace",             kind: Kind::Flag,         takes: "no value, or a bool: `trace`" },
+    Row { name: "crate",             kind: Kind::Crate,        takes: "a path without quotes: `crate = ::daemon_runtime`" },
 ];
 
-/// What a value must be. The runtime says the same about a value that is no literal, with the option's name before it;
-/// a test keeps the words equal.
-#[rustfmt::skip]
-pub(crate) mod rule {
-    pub(crate) const UMASK:        &str = "must be at most 0o777";
-    pub(crate) const EMPTY:        &str = "must not be empty";
-    pub(crate) const NUL:          &str = "must not contain a NUL byte";
-    pub(crate) const ABSOLUTE:     &str = "must be an absolute path, starting with '/'";
-    pub(crate) const ID:           &str = "must be less than 4294967295, which means no id";
-    pub(crate) const FD_STANDARD:  &str = "must not list 0, 1 or 2, which are stdin, stdout and stderr";
-    pub(crate) const FD_NEGATIVE:  &str = "must not list a negative number";
-    pub(crate) const FD_TWICE:     &str = "must not list a number twice";
-    pub(crate) const NAME_EMPTY:   &str = "must not list an empty name";
-    pub(crate) const NAME_EQUALS:  &str = "must not list a name with '=' in it";
-    pub(crate) const NAME_NUL:     &str = "must not list a name with a NUL byte in it";
-    pub(crate) const TIMEOUT:      &str = "must be more than 0 seconds";
-}
-
-/// What others call it: the daemonize crates, daemon(3), python-daemon, systemd. In lower case and without `_`.
+/// What others call it: the daemonize crates, daemon(3), python-daemon, systemd, start-stop-daemon, supervisord. In lower case
+/// and without `_`.
 const FOREIGN: &[(&str, &str)] = &[
     ("chdir", "workingdirectory workingdir workdir currentdir directory dir cwd wd"),
     ("umask", "filemode mode mask"),
     ("ignore_sigchld", "sigchld nozombies"),
-    ("pid_file", "pid pidpath lock lockfile pidlockfile singleinstance"),
+    ("pid_file", "pid pidpath pidfilepath lock lockfile pidlockfile singleinstance makepidfile"),
     ("stdin", "standardinput input"),
-    ("stdout", "standardoutput output out outfile"),
-    ("stderr", "standarderror error err errfile log logfile logpath"),
+    ("stdout", "standardoutput output out outfile stdoutlogfile"),
+    ("stderr", "standarderror error err errfile log logfile logpath logdir stderrlogfile redirectstderr"),
     ("reopen_on_sighup", "reopen reload execreload sighup logrotate"),
-    ("user", "uid username owner setuid runas"),
+    ("user", "uid username owner setuid runas chuid"),
     ("group", "gid groupname setgid"),
     ("chroot", "root rootdir rootdirectory chrootdirectory"),
     ("no_new_privileges", "nonewprivs"),
     ("no_core_dumps", "preventcore limitcore nocore coredumps"),
     ("keep_fds", "filespreserve preservefds keepfiles fds"),
-    ("keep_env", "env environment passenvironment preserveenv"),
+    ("keep_env", "env environment passenvironment preserveenv environmentfile"),
     ("setup", "init args privilegedaction before prefork execstartpre onstart"),
     ("foreground", "nofork nodaemon supervised"),
-    ("start_timeout", "timeout timeoutstartsec timeoutsec"),
+    ("start_timeout", "timeout timeoutstartsec timeoutsec startsecs"),
     ("trace", "debug verbose"),
     ("crate", "krate runtime"),
 ];
 
-/// Others' names for what is no option here, and what to say to them.
+/// Others' names for what is no option here, and what to write instead.
 const NO_OPTION: &[(&str, &str)] = &[
     ("a daemon detaches, unless `foreground` is true", "detach detachprocess daemonize background fork type"),
     ("the pid file belongs to `user` by itself", "chownpidfile"),
     ("all of daemon(3) is done; `chdir`, `stdout` and `stderr` say where to", "nochdir noclose"),
     (
-        "it is for systemd, and stands in the unit file",
-        "restart restartsec execstart execstop killmode killsignal after wants wantedby description watchdogsec nice \
-         limitnofile notifyaccess capabilityboundingset protectsystem privatetmp",
+        "the directory must exist: create it in the unit file, or by tmpfiles.d(5)",
+        "runtimedirectory statedirectory logsdirectory cachedirectory configurationdirectory runtimedirectorymode",
+    ),
+    (
+        "the program itself is the daemon: the body of the function is what runs",
+        "exec startas command execstart execute start name exitaction",
+    ),
+    (
+        "whoever stops the daemon says so: `Instance::stop` and `Instance::stop_or_kill`",
+        "retry oknodo stop stopsignal timeoutstopsec killsignal killmode execstop",
+    ),
+    ("`user` sets the groups of the user database", "supplementarygroups initgroups"),
+    ("the program writes to the log itself, such as by the `syslog` or `tracing` crates", "syslogidentifier syslog"),
+    (
+        "`user` drops all capabilities; give them in the unit file",
+        "ambientcapabilities capabilities capabilityboundingset",
+    ),
+    (
+        "it is for a supervisor, and stands in its configuration or the unit file",
+        "restart restartsec after wants wantedby description watchdogsec nice limitnofile notifyaccess protectsystem \
+         privatetmp dynamicuser remainafterexit oomscoreadjust keyringmode autostart autorestart exitcodes numprocs \
+         priority quiet",
     ),
 ];
 
 /// What has no effect on a process that is not detached.
-const DETACHED_ONLY: &[&str] =
-    &["trace", "keep_fds", "keep_env", "stdin", "stdout", "stderr", "reopen_on_sighup", "start_timeout"];
+const DETACHED_ONLY: &[&str] = &["keep_fds", "keep_env", "stdin", "stdout", "stderr", "start_timeout", "trace"];
 
 /// An option as it was written.
-pub(crate) struct Given {
+pub(crate) struct ParsedOption {
     /// The user's own token; after a typing error it differs from the table's name.
     pub(crate) name: Ident,
-    pub(crate) option: &'static str,
+    pub(crate) row: &'static Row,
     pub(crate) value: Value,
-    kind: Kind,
 }
 
 /// What stood after the name.
@@ -126,117 +132,132 @@ pub(crate) enum Value {
     Bare,
     Tokens(TokenStream),
     /// Something wrong, about which enough is said.
-    Wrong,
+    Invalid,
 }
 
-impl Given {
-    /// A flag that is certainly on, or another option that is given.
-    fn is_on(&self) -> bool {
-        let is_flag = matches!(self.kind, Kind::Flag | Kind::Bool);
+/// What was read: the options that are known, and the names that are not.
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) all: Vec<ParsedOption>,
+    pub(crate) unknown: Vec<Ident>,
+}
+
+impl Options {
+    pub(crate) fn value_of(&self, name: &str) -> Option<&Value> {
+        self.all.iter().find(|option| option.row.name == name).map(|option| &option.value)
+    }
+}
+
+impl ParsedOption {
+    pub(crate) fn tokens(&self) -> Option<&TokenStream> {
         match &self.value {
-            Value::Bare => true,
-            Value::Tokens(value) => !is_flag || value.to_string() == "true",
-            Value::Wrong => !is_flag,
+            Value::Tokens(value) => Some(value),
+            Value::Bare | Value::Invalid => None,
         }
     }
 
-    /// Whether the value is code of the user's, which could open files that stay open.
-    pub(crate) fn has_code(&self) -> bool {
+    /// The value, if it is one word.
+    fn word(&self) -> Option<Ident> {
+        syn::parse2(self.tokens()?.clone()).ok()
+    }
+
+    /// `None`, written out: it is not given.
+    pub(crate) fn is_none(&self) -> bool {
+        self.word().is_some_and(|word| word == "None")
+    }
+
+    /// A flag that is certainly on, or another option that is given.
+    fn is_on(&self) -> bool {
+        let is_flag = matches!(self.row.kind, Kind::Flag | Kind::Bool);
         match &self.value {
-            Value::Tokens(value) if self.kind != Kind::Crate => !only_literals(value.clone()),
-            _ => false,
+            Value::Bare => true,
+            Value::Tokens(value) => match syn::parse2::<Lit>(value.clone()) {
+                Ok(Lit::Bool(value)) => value.value,
+                _ => !is_flag && !self.is_none(),
+            },
+            Value::Invalid => !is_flag,
+        }
+    }
+
+    /// The text, if the value is one.
+    fn text(&self) -> Option<String> {
+        match syn::parse2::<Lit>(self.tokens()?.clone()) {
+            Ok(Lit::Str(text)) => Some(text.value()),
+            _ => None,
         }
     }
 
     /// Whether the value has a name in it that stands in a pattern too.
     pub(crate) fn mentions(&self, pattern: &TokenStream) -> bool {
-        match &self.value {
-            Value::Tokens(value) => {
-                let (names, used) = (words(pattern.clone()), words(value.clone()));
-                names.iter().any(|name| used.contains(name))
-            }
-            _ => false,
-        }
+        let used = self.tokens().map(|value| names(value.clone())).unwrap_or_default();
+        names(pattern.clone()).iter().any(|name| used.contains(name))
+    }
+
+    /// An empty list, of which nothing says what it is of.
+    pub(crate) fn is_empty_list(&self) -> bool {
+        let tokens: Vec<TokenTree> = self.tokens().cloned().into_iter().flatten().collect();
+        list_of(&tokens).is_some_and(|list| list.stream().is_empty())
     }
 
     /// As the user wrote it, if that is short.
     fn written(&self) -> String {
-        match &self.value {
-            Value::Tokens(value) if value.to_string().len() < 40 => format!("`{} = {value}`", self.option),
-            _ => format!("`{}`", self.option),
+        let name = self.row.name;
+        match self.tokens().map(TokenStream::to_string) {
+            Some(value) if value.len() < 40 => format!("`{name} = {value}`"),
+            _ => format!("`{name}`"),
         }
     }
-}
-
-fn only_literals(tokens: TokenStream) -> bool {
-    tokens.into_iter().all(|token| match token {
-        TokenTree::Literal(_) | TokenTree::Punct(_) => true,
-        TokenTree::Ident(word) => word == "true" || word == "false",
-        TokenTree::Group(group) => only_literals(group.stream()),
-    })
-}
-
-/// Each word, also inside of brackets.
-fn words(tokens: TokenStream) -> Vec<Ident> {
-    let mut all = Vec::new();
-    for token in tokens {
-        match token {
-            TokenTree::Ident(word) => all.push(word),
-            TokenTree::Group(group) => all.extend(words(group.stream())),
-            _ => {}
-        }
-    }
-    all
 }
 
 /// Reads the options, and notes every mistake.
-pub(crate) fn read(options: TokenStream, errors: &mut Vec<Error>) -> Vec<Given> {
-    let mut all: Vec<Given> = Vec::new();
+pub(crate) fn read(options: TokenStream, errors: &mut Vec<Error>) -> Options {
+    let mut read = Options::default();
     for piece in pieces(options, errors) {
-        let Some(given) = option(&piece, errors) else { continue };
-        match all.iter().find(|other| other.option == given.option) {
+        let Some(option) = option(&piece, &mut read.unknown, errors) else { continue };
+        match read.all.iter().find(|other| other.row.name == option.row.name) {
             Some(first) => {
-                let words = format!("`{}` is given twice; the first is {}", given.option, first.written());
-                errors.push(Error::new(given.name.span(), words));
+                let words = format!("`{}` is given twice; the first is {}", option.row.name, first.written());
+                errors.push(Error::new(option.name.span(), words));
             }
-            None => all.push(given),
+            None => read.all.push(option),
         }
     }
-    contradictions(&all, errors);
-    all
+    contradictions(&read.all, errors);
+    read
 }
 
-/// The tokens of each option. A comma is easily forgotten: what looks like the next option is taken as one.
+/// Returns the tokens of each option. A comma is easily forgotten: where a value has ended, the name of an option is taken as
+/// the next one.
 fn pieces(options: TokenStream, errors: &mut Vec<Error>) -> Vec<Vec<TokenTree>> {
+    let begins = |tokens: &[TokenTree], at: usize| {
+        let is_known = TABLE.iter().any(|row| is_word(&tokens[at], row.name));
+        let named = tokens.get(at + 1).is_none_or(|next| is_punct(next, '=') || is_punct(next, ','));
+        is_known && named && !(at > 1 && is_punct(&tokens[at - 2], '#'))
+    };
+    let (semicolons, options): (Vec<_>, Vec<_>) = options.into_iter().partition(|token| is_punct(token, ';'));
+    for semicolon in &semicolons {
+        errors.push(Error::new(semicolon.span(), "expected `,` between options, found `;`"));
+    }
     let mut pieces = Vec::new();
-    for (mut piece, comma) in split(options, false) {
-        if let (true, Some(comma)) = (piece.is_empty(), comma) {
-            errors.push(Error::new(comma.span(), "an option is missing before this comma"));
-            continue;
+    let mut comma_is_missing = false;
+    for Piece { tokens, comma } in split_expressions(options.into_iter().collect(), begins) {
+        match (tokens.first(), &comma) {
+            (None, Some(comma)) => errors.push(Error::new(comma.span(), "expected an option before this comma")),
+            (Some(first), _) if comma_is_missing && semicolons.is_empty() => {
+                errors.push(Error::new(first.span(), format!("expected `,` before `{first}`")));
+            }
+            _ => {}
         }
-        while let Some(next) = (1..piece.len()).find(|&at| begins_option(&piece, at)) {
-            errors.push(Error::new(piece[next].span(), format!("a comma is missing before `{}`", piece[next])));
-            let rest = piece.split_off(next);
-            pieces.push(std::mem::replace(&mut piece, rest));
+        comma_is_missing = comma.is_none();
+        if !tokens.is_empty() {
+            pieces.push(tokens);
         }
-        pieces.push(piece);
     }
     pieces
 }
 
-/// Whether an option's name stands here, followed by one `=`, or last of all after what ends a value.
-fn begins_option(tokens: &[TokenTree], at: usize) -> bool {
-    let TokenTree::Ident(name) = &tokens[at] else { return false };
-    let after = |distance: usize, wanted| tokens.get(at + distance).is_some_and(|token| is_punct(token, wanted));
-    let ended = matches!(tokens[at - 1], TokenTree::Literal(_) | TokenTree::Group(_));
-    let last = at + 1 == tokens.len() && ended;
-    let named = after(1, '=') && !after(2, '=') && !after(2, '>') && !is_punct(&tokens[at - 1], '.');
-    let has_attribute = at == 2 && is_punct(&tokens[0], '#');
-    !has_attribute && (last || named) && TABLE.iter().any(|row| name == row.0)
-}
-
-/// One option. `None` if it cannot be told which.
-fn option(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
+/// Reads one option. `None` if it cannot be told which.
+fn option(piece: &[TokenTree], unknown: &mut Vec<Ident>, errors: &mut Vec<Error>) -> Option<ParsedOption> {
     if is_punct(&piece[0], '#') {
         let attribute = piece.iter().take(2).cloned().collect::<TokenStream>();
         let words = "an option takes no attributes; for `cfg`, write `#[cfg_attr(…, daemon(…))]`";
@@ -244,63 +265,91 @@ fn option(piece: &[TokenTree], errors: &mut Vec<Error>) -> Option<Given> {
         return None;
     }
     let TokenTree::Ident(name) = &piece[0] else {
-        errors.push(Error::new(piece[0].span(), "here stands an option's name, without quotes: `umask = 0o022`"));
+        errors.push(Error::new(piece[0].span(), "expected an option's name, without quotes: `umask = 0o022`"));
         return None;
     };
-    let (row, wrong) = look_up(&name.unraw().to_string());
-    if let Some(words) = wrong {
-        errors.push(Error::new(name.span(), words));
-    }
-    let &(option, kind, takes) = row?;
-    let (value, mistakes) = match &piece[1..] {
-        [] if kind == Kind::Flag => (Value::Bare, Vec::new()),
-        [equals, value @ ..] if is_punct(equals, '=') && value.first().is_some_and(|first| !is_punct(first, '=')) => {
-            let value = value.iter().cloned().collect();
-            let mistakes = check(kind, &value);
-            (if mistakes.is_empty() { Value::Tokens(value) } else { Value::Wrong }, mistakes)
+    // `pid-file = …`
+    let hyphened = piece.iter().take_while(|token| !is_punct(token, '=')).cloned().collect::<TokenStream>();
+    let has_hyphens = piece.len() > 2 && is_punct(&piece[1], '-') && matches!(piece[2], TokenTree::Ident(_));
+    let text = if has_hyphens { hyphened.to_string().replace(' ', "") } else { name.unraw().to_string() };
+    let (row, words) = look_up(&text);
+    let is_guess = words.is_some();
+    if let Some(words) = words {
+        if has_hyphens {
+            errors.push(Error::new_spanned(&hyphened, words));
+        } else {
+            errors.push(Error::new(name.span(), words));
         }
-        _ => (Value::Wrong, vec![(piece.iter().cloned().collect(), Mistake::Kind)]),
-    };
-    for (at, mistake) in mistakes {
-        let words = match mistake {
-            Mistake::Kind => format!("`{option}` takes {takes}"),
-            Mistake::Rule(rule) => format!("{option} {rule}"),
-            Mistake::Await => {
-                "options are evaluated before the runtime starts; `.await` belongs in the body".to_owned()
-            }
-            Mistake::Decimal(None) => format!("{option} is wanted in octal; write it as `0o…`"),
-            Mistake::Decimal(Some(digits)) => format!("{option} is wanted in octal; write `{option} = 0o{digits}`"),
-        };
-        errors.push(Error::new_spanned(at, words));
     }
-    Some(Given { name: name.clone(), option, value, kind })
+    let Some(row) = row else {
+        unknown.push(name.clone());
+        return None;
+    };
+    let after = if has_hyphens { &piece[hyphened.into_iter().count()..] } else { &piece[1..] };
+    let mut mistakes = Vec::new();
+    let value = match after {
+        [] if row.kind == Kind::Flag => Value::Bare,
+        [equals, arrow, ..] if is_punct(equals, '=') && (is_punct(arrow, '>') || is_punct(arrow, '=')) => {
+            let operator = [equals, arrow].into_iter().cloned().collect::<TokenStream>();
+            mistakes
+                .push(Error::new_spanned(&operator, format!("expected `=` after `{}`, found `={arrow}`", row.name)));
+            Value::Invalid
+        }
+        [equals, value @ ..] if is_punct(equals, '=') && !value.is_empty() => {
+            let value: TokenStream = value.iter().cloned().collect();
+            check(row, &value, &mut mistakes);
+            if mistakes.is_empty() { Value::Tokens(value) } else { Value::Invalid }
+        }
+        _ => {
+            mistakes.push(Error::new(name.span(), format!("`{}` takes {}", row.name, row.takes)));
+            Value::Invalid
+        }
+    };
+    // About a name that was only guessed enough is said.
+    if !is_guess {
+        errors.append(&mut mistakes);
+    }
+    Some(ParsedOption { name: name.clone(), row, value })
 }
 
-/// The row of a name, and what is wrong with the name: the nearest of ours, or one that others use for the same.
+/// Finds the row of a name, and what is wrong with the name: the nearest of ours, or one that others use for the same.
 fn look_up(name: &str) -> (Option<&'static Row>, Option<String>) {
-    if let Some(row) = TABLE.iter().find(|row| row.0 == name) {
+    let row = |wanted: &str| TABLE.iter().find(|row| row.name == wanted);
+    if let Some(row) = row(name) {
         return (Some(row), None);
     }
-    let plain = |name: &str| name.replace('_', "").to_lowercase();
-    let wanted = plain(name);
+    let simplified = |name: &str| name.replace(['_', '-'], "").to_lowercase();
+    let wanted = simplified(name);
     let is_in = |names: &str| names.split_whitespace().any(|name| name == wanted);
-    let distance = |row: &&Row| distance(&plain(row.0), &wanted);
-    let nearest = TABLE.iter().min_by_key(distance).filter(|row| distance(row) <= (1 + wanted.len() / 5).min(3));
-    let foreign = FOREIGN.iter().find(|(_, names)| is_in(names)).map(|(option, _)| *option);
-    let (option, words) = if let Some(option) = foreign {
-        (foreign, format!("here it is called `{option}`"))
+    let distance = |row: &&Row| distance(&simplified(row.name), &wanted);
+    let mut nearest: Vec<&'static Row> = TABLE.iter().collect();
+    nearest.sort_by_key(distance);
+    // In a short name one letter, in a longer one up to three, with the same first letter.
+    let is_likely = |row: &&Row| {
+        let distance = distance(row);
+        let same_start = simplified(row.name).chars().next() == wanted.chars().next();
+        distance <= 1 && wanted.len() > 2 || same_start && distance <= (1 + wanted.len() / 5).min(3)
+    };
+    let (row, words) = if let Some((option, _)) = FOREIGN.iter().find(|(_, names)| is_in(names)) {
+        (row(option), format!("here it is called `{option}`"))
+    } else if let Some(flag) = wanted
+        .strip_prefix("no")
+        .and_then(|rest| TABLE.iter().find(|row| row.kind == Kind::Flag && simplified(row.name) == rest))
+    {
+        (None, format!("`{}` is off unless it is given", flag.name))
     } else if let Some((words, _)) = NO_OPTION.iter().find(|(_, names)| is_in(names)) {
         (None, words.to_string())
-    } else if let Some(row) = nearest {
-        (Some(row.0), format!("did you mean `{}`?", row.0))
+    } else if let Some(likely) = nearest.first().filter(|row| is_likely(row)) {
+        (Some(*likely), format!("did you mean `{}`?", likely.name))
     } else {
-        let names: Vec<_> = TABLE.iter().map(|row| format!("`{}`", row.0)).collect();
-        (None, format!("the options are {}", names.join(", ")))
+        let names: Vec<_> = nearest.iter().take(3).map(|row| format!("`{}`", row.name)).collect();
+        let words = format!("the nearest are {}; all are in the documentation of `daemon-runtime`", names.join(", "));
+        (None, words)
     };
-    (TABLE.iter().find(|row| Some(row.0) == option), Some(format!("unknown option `{name}`; {words}")))
+    (row, Some(format!("unknown option `{name}`; {words}")))
 }
 
-/// How many letters have to be changed, added or removed to make `b` of `a` (Levenshtein).
+/// Returns how many letters have to be changed, added or removed to make `b` of `a` (Levenshtein).
 fn distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, x) in a.chars().enumerate() {
@@ -314,136 +363,30 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.chars().count()]
 }
 
-/// What is wrong with a literal.
-enum Mistake {
-    /// It is of another kind.
-    Kind,
-    Rule(&'static str),
-    Await,
-    /// A decimal umask, and the octal digits that were meant, if they can be told.
-    Decimal(Option<String>),
-}
-
-/// Checks the literals of a value, also those in a list that is written out, each with its tokens. Anything else is left
-/// to rustc and to the runtime.
-fn check(kind: Kind, value: &TokenStream) -> Vec<(TokenStream, Mistake)> {
-    let literal = |tokens: &TokenStream| syn::parse2::<Lit>(tokens.clone()).ok();
-    let last = value.clone().into_iter().last();
-    if value.clone().into_iter().next().is_some_and(|first| is_punct(&first, '/') || is_punct(&first, '~')) {
-        // A path without quotes. No expression begins like this.
-        return vec![(value.clone(), Mistake::Kind)];
-    }
-    if let Some(word) = value.clone().into_iter().find(|token| is_word(token, "await")) {
-        return vec![(word.into(), Mistake::Await)];
-    }
-    let mut mistakes = Vec::new();
-    match (kind, literal(value), last) {
-        (Kind::Crate, ..) => mistakes.extend((!is_path(value)).then(|| (value.clone(), Mistake::Kind))),
-        (Kind::Descriptors | Kind::Names, None, Some(TokenTree::Group(list))) if is_list(value) => {
-            let mut before = Vec::new();
-            for (item, _) in split(list.stream(), false) {
-                let item = item.into_iter().collect();
-                let Some(literal) = literal(&item) else { continue };
-                let number = match &literal {
-                    Lit::Int(number) => Some(number.base10_digits().to_owned()),
-                    _ => None,
-                };
-                let twice = number.is_some() && before.contains(&number);
-                let mistake = check_literal(kind, &literal).or(twice.then_some(Mistake::Rule(rule::FD_TWICE)));
-                mistakes.extend(mistake.map(|mistake| (item, mistake)));
-                before.push(number);
-            }
-        }
-        (Kind::Descriptors | Kind::Names, Some(_), _) => mistakes.push((value.clone(), Mistake::Kind)),
-        (_, Some(literal), _) => mistakes.extend(check_literal(kind, &literal).map(|mistake| (value.clone(), mistake))),
-        _ => {}
-    }
-    mistakes
-}
-
-/// `[…]`, `&[…]` or `vec![…]`: a list that is written out, and no call or index.
-fn is_list(value: &TokenStream) -> bool {
-    let tokens: Vec<TokenTree> = value.clone().into_iter().collect();
-    let is_brackets =
-        |token: &TokenTree| matches!(token, TokenTree::Group(list) if list.delimiter() == Delimiter::Bracket);
-    match &*tokens {
-        [list] => is_brackets(list),
-        [and, list] => is_punct(and, '&') && is_brackets(list),
-        [vec, not, list] => is_word(vec, "vec") && is_punct(not, '!') && is_brackets(list),
-        _ => false,
-    }
-}
-
-/// Checks a literal that is a value, or stands in a list.
-fn check_literal(kind: Kind, literal: &Lit) -> Option<Mistake> {
-    let negative = |number: &LitInt| number.base10_digits().starts_with('-');
-    let rules: &[(bool, &'static str)] = match (kind, literal) {
-        (Kind::Setup, _) | (Kind::Flag | Kind::Bool, Lit::Bool(_)) => &[],
-        (Kind::Umask, Lit::Int(number)) if !negative(number) => {
-            let text = number.token().to_string().replace('_', "");
-            let digits = text.trim_end_matches(number.suffix()).trim_start_matches('0');
-            let octal = !digits.contains(['8', '9']);
-            if digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits.len() > 1 || !octal) {
-                let octal = octal && digits.len() < 4;
-                return Some(Mistake::Decimal(octal.then(|| digits.to_owned())));
-            }
-            &[(number.base10_parse::<u32>().is_ok_and(|mode| mode <= 0o777), rule::UMASK)]
-        }
-        (Kind::Id, Lit::Int(number)) if !negative(number) => {
-            &[(number.base10_parse::<u32>().is_ok_and(|id| id < u32::MAX), rule::ID)]
-        }
-        (Kind::Seconds, Lit::Int(number)) => &[(!negative(number) && number.base10_digits() != "0", rule::TIMEOUT)],
-        (Kind::Descriptors, Lit::Int(number)) => {
-            let standard = matches!(number.base10_digits(), "0" | "1" | "2");
-            &[(!negative(number), rule::FD_NEGATIVE), (!standard, rule::FD_STANDARD)]
-        }
-        (Kind::Path | Kind::AbsolutePath | Kind::Id, Lit::Str(text)) => {
-            let text = text.value();
-            let relative = kind == Kind::AbsolutePath && !text.starts_with('/');
-            &[(!text.is_empty(), rule::EMPTY), (!text.contains('\0'), rule::NUL), (!relative, rule::ABSOLUTE)]
-        }
-        (Kind::Names, Lit::Str(text)) => {
-            let text = text.value();
-            &[
-                (!text.is_empty(), rule::NAME_EMPTY),
-                (!text.contains('='), rule::NAME_EQUALS),
-                (!text.contains('\0'), rule::NAME_NUL),
-            ]
-        }
-        _ => return Some(Mistake::Kind),
-    };
-    rules.iter().find(|(kept, _)| !kept).map(|(_, rule)| Mistake::Rule(rule))
-}
-
-/// `a::b`, `::a`, `$crate::a`, also as a macro's fragment.
-fn is_path(value: &TokenStream) -> bool {
-    let tokens: Vec<TokenTree> = value.clone().into_iter().collect();
-    let colon = |at: usize| tokens.get(at).is_some_and(|token| is_punct(token, ':'));
-    match &*tokens {
-        [TokenTree::Group(group)] => group.delimiter() == Delimiter::None && is_path(&group.stream()),
-        // A name stands at the end, and before each name two colons, or nothing.
-        [.., TokenTree::Ident(_)] => (0..tokens.len()).all(|at| match &tokens[at] {
-            TokenTree::Ident(_) => at == 0 || colon(at - 1),
-            _ => colon(at) && (colon(at + 1) != (at > 0 && colon(at - 1))),
-        }),
-        _ => false,
-    }
-}
-
 /// Options that make no sense together: said at the second one.
-fn contradictions(all: &[Given], errors: &mut Vec<Error>) {
-    let foreground = all.iter().position(|given| given.option == "foreground" && given.is_on());
-    for (at, given) in all.iter().enumerate().filter(|(_, given)| given.is_on()) {
-        if given.option == "reopen_on_sighup" && !all.iter().any(|other| matches!(other.option, "stdout" | "stderr")) {
-            let words = "`reopen_on_sighup` needs a log file; add `stderr = \"/var/log/app.log\"`, or `stdout`";
-            errors.push(Error::new(given.name.span(), words));
+fn contradictions(all: &[ParsedOption], errors: &mut Vec<Error>) {
+    let find = |name: &str| all.iter().position(|option| option.row.name == name && option.is_on());
+    let has_log = all.iter().any(|it| matches!(it.row.name, "stdout" | "stderr"));
+    // In the foreground it tells systemd about a reload.
+    if let Some(at) = find("reopen_on_sighup").filter(|_| !has_log && find("foreground").is_none()) {
+        let words = "`reopen_on_sighup` needs a log file; add `stderr = \"/var/log/app.log\"`, or `stdout`";
+        errors.push(Error::new(all[at].name.span(), words));
+    }
+    let mut contradict = |first: usize, second: usize, why: String| {
+        let [first, second] = [first.min(second), first.max(second)].map(|at| &all[at]);
+        let words = format!("{} contradicts {}: {why}", second.written(), first.written());
+        errors.push(Error::new(second.name.span(), words));
+    };
+    for (at, option) in all.iter().enumerate().filter(|(_, option)| option.is_on()) {
+        let name = option.row.name;
+        if let Some(foreground) = find("foreground").filter(|_| DETACHED_ONLY.contains(&name)) {
+            contradict(foreground, at, format!("in the foreground `{name}` has no effect; remove one of them"));
         }
-        if let Some(foreground) = foreground.filter(|_| DETACHED_ONLY.contains(&given.option)) {
-            let [first, second] = [at.min(foreground), at.max(foreground)].map(|at| &all[at]);
-            let (this, that, idle) = (second.written(), first.written(), given.option);
-            let words =
-                format!("{this} contradicts {that}: in the foreground `{idle}` has no effect; remove one of them");
-            errors.push(Error::new(second.name.span(), words));
+        let pid_file = all.iter().position(|other| other.row.name == "pid_file" && other.text().is_some());
+        let same =
+            pid_file.filter(|pid_file| option.row.kind == Kind::Stream && option.text() == all[*pid_file].text());
+        if let Some(pid_file) = same {
+            contradict(pid_file, at, "the pid file is emptied and removed; give each a file of its own".into());
         }
     }
 }

@@ -23,9 +23,13 @@ impl Random {
         all[self.below(all.len())]
     }
 
+    fn of_table(&mut self) -> &'static str {
+        options::TABLE[self.below(options::TABLE.len())].name
+    }
+
     fn token(&mut self, depth: usize) -> TokenTree {
         match self.below(if depth == 0 { 9 } else { 11 }) {
-            0 => Ident::new(self.of(options::TABLE).0, Span::call_site()).into(),
+            0 => Ident::new(self.of_table(), Span::call_site()).into(),
             1 => Ident::new(self.of(WORDS), Span::call_site()).into(),
             2..4 => Punct::new(self.of(&['=', ',', ':']), self.of(&[Spacing::Alone, Spacing::Joint])).into(),
             4..6 => {

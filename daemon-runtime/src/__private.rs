@@ -5,9 +5,8 @@ use std::cell::RefCell;
 
 use crate::{Daemon, Ready, supervisor};
 
-/// The first call of all: notes what is inherited, if code of the program that comes before the start may open more, and
-/// who is to be told if that code ends the program.
-pub fn daemon(_user_code: bool) -> Daemon {
+/// Makes the first call of all: notes what is inherited, and who is to be told if the program ends before it is ready.
+pub fn daemon() -> Daemon {
     // The start tries again, and says why it cannot.
     let _ = supervisor::notify_if_start_fails();
     Daemon::new()
@@ -25,16 +24,16 @@ pub fn start(daemon: Daemon) -> Ready {
 }
 
 thread_local! {
-    static HANDED: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
+    static HANDED_OVER: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Hands a value to a nested main, which [`take`]s it.
-pub fn put<T: 'static>(value: T) {
-    HANDED.with_borrow_mut(|handed| handed.push(Box::new(value)));
+/// Hands a value to a nested function, which [`receive`]s it.
+pub fn hand_over<T: 'static>(value: T) {
+    HANDED_OVER.with_borrow_mut(|values| values.push(Box::new(value)));
 }
 
-/// Takes what was put, in the same order.
-pub fn take<T: 'static>() -> T {
-    let value = HANDED.with_borrow_mut(|handed| handed.remove(0));
-    *value.downcast().expect("what was put is taken in the same order")
+/// Receives what was handed over, in the same order.
+pub fn receive<T: 'static>() -> T {
+    let value = HANDED_OVER.with_borrow_mut(|values| values.remove(0));
+    *value.downcast().expect("what was handed over is received in the same order")
 }

@@ -122,6 +122,7 @@ pub trait OptionValue<T>: Convert<T> {}
 
 macro_rules! value {
     ($($from:ty => $to:ty, $it:ident: $convert:expr;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl OptionValue<$to> for $from {}
         impl Convert<$to> for $from {
             fn convert(&self) -> Option<$to> {
@@ -147,12 +148,14 @@ value! {
 /// Paths are streams too.
 macro_rules! path {
     ($($from:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl OptionValue<PathBuf> for $from {}
         impl Convert<PathBuf> for $from {
             fn convert(&self) -> Option<PathBuf> {
                 Some(AsRef::<Path>::as_ref(self).to_owned())
             }
         }
+        #[diagnostic::do_not_recommend]
         impl OptionValue<Stream> for $from {}
         impl Convert<Stream> for $from {
             fn convert(&self) -> Option<Stream> {
@@ -167,6 +170,7 @@ path!(str, String, OsStr, OsString, Path, PathBuf);
 /// What holds a value, or none.
 macro_rules! holder {
     ($([$($bound:tt)*] $from:ty, $it:ident: $value:expr;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<T, V: OptionValue<T> + $($bound)*> OptionValue<T> for $from {}
         impl<T, V: Convert<T> + $($bound)*> Convert<T> for $from {
             fn convert(&self) -> Option<T> {
@@ -186,6 +190,7 @@ holder! {
     [Sized] Option<V>, it: it.as_ref().and_then(V::convert);
 }
 
+#[diagnostic::do_not_recommend]
 impl OptionValue<Vec<RawFd>> for [RawFd] {}
 impl Convert<Vec<RawFd>> for [RawFd] {
     fn convert(&self) -> Option<Vec<RawFd>> {
@@ -193,6 +198,7 @@ impl Convert<Vec<RawFd>> for [RawFd] {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: AsRef<OsStr>> OptionValue<Vec<OsString>> for [S] {}
 impl<S: AsRef<OsStr>> Convert<Vec<OsString>> for [S] {
     fn convert(&self) -> Option<Vec<OsString>> {
@@ -203,6 +209,7 @@ impl<S: AsRef<OsStr>> Convert<Vec<OsString>> for [S] {
 /// Lists of another type than the slice.
 macro_rules! list {
     ($([$($parameter:tt)*] $from:ty;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<T, V, $($parameter)*> OptionValue<Vec<T>> for $from where [V]: OptionValue<Vec<T>> {}
         impl<T, V, $($parameter)*> Convert<Vec<T>> for $from where [V]: Convert<Vec<T>> {
             fn convert(&self) -> Option<Vec<T>> {

@@ -103,7 +103,9 @@ const BODIES: &[(&str, &str)] = &[
     ("expectation", "#[expect(unused_variables)]\n@fn main() {\n    let _a = 3;\n}"),
 ];
 
+// Statements come before the items of the body: that lint is allowed there, in the user's stead.
 const LINTS: &str = "#![warn(clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction, clippy::cargo)] \
+                     #![allow(clippy::items_after_statements)] \
                      #![warn(unused, future_incompatible, let_underscore, rust_2024_compatibility)]\n";
 
 /// Runs a cargo command over all bodies, each with one and with the other prefix, and returns how many messages were

@@ -232,7 +232,7 @@ fn without_proc_but_with_code() {
         let launch = launch.env("DAEMON_SETUP", format!("open={}", mine.display()));
         launch.args(["notify", "touch=body", "pause"]).run().assert_code(0);
         let open: Vec<PathBuf> = family.daemon().fds.into_values().skip(3).collect();
-        let expected = if program == READY { vec![mine] } else { open.clone() };
+        let expected = if program == OPENS_IN_SETUP { vec![mine] } else { open.clone() };
         assert_eq!(open, expected, "{program}");
         assert!(!open.contains(&inherited), "{program}: an inherited descriptor is still open");
     }

@@ -5,6 +5,6 @@ use tests::fixture::{self, begin, body};
 
 fn main() -> fixture::Result {
     begin();
-    start(daemon(false)).notify();
+    start(daemon()).notify();
     body(None)
 }

@@ -1,6 +1,7 @@
 use daemon_runtime::daemon;
 
 #[daemon]
-fn run() {}
+#[daemon(umask = 0)]
+fn serve() {}
 
 fn main() {}

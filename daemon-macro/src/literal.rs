@@ -1,0 +1,223 @@
+//! The rules of literals, which are checked while compiling. Anything else is left to rustc and to the runtime.
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Error, Ident, Lit, LitInt, Token};
+
+use crate::options::{Kind, Row};
+use crate::tokens::{is_group, is_punct, is_word, split_expressions};
+
+/// What a value must be. The runtime says the same about a value that is no literal, with the option's name before it;
+/// a test keeps the words equal.
+#[rustfmt::skip]
+pub(crate) mod rule {
+    pub(crate) const UMASK:        &str = "must be at most 0o777";
+    pub(crate) const EMPTY:        &str = "must not be empty";
+    pub(crate) const NUL:          &str = "must not contain a NUL byte";
+    pub(crate) const ABSOLUTE:     &str = "must be an absolute path, starting with '/'";
+    pub(crate) const ID:           &str = "must be less than 4294967295, which means no id";
+    pub(crate) const FD_STANDARD:  &str = "must not list 0, 1 or 2, which are stdin, stdout and stderr";
+    pub(crate) const FD_NEGATIVE:  &str = "must not list a negative number";
+    pub(crate) const FD_TWICE:     &str = "must not list a number twice";
+    pub(crate) const NAME_EMPTY:   &str = "must not list an empty name";
+    pub(crate) const NAME_EQUALS:  &str = "must not list a name with '=' in it";
+    pub(crate) const NAME_NUL:     &str = "must not list a name with a NUL byte in it";
+    pub(crate) const TIMEOUT:      &str = "must be more than 0 seconds";
+}
+
+/// Rules for literals alone, which the runtime does not have: what is computed may be meant so.
+#[rustfmt::skip]
+mod literal_rule {
+    pub(super) const SHELL:        &str = "is not expanded: `~` and `$` are for the shell; compute the path in an expression";
+    pub(super) const SYSTEMD:      &str = "names a file here; use `Stream::Null` or `Stream::Inherit`, or a path with a `/`";
+    pub(super) const SYSTEMD_FILE: &str = "names a file here; write the path alone, which is appended to";
+    pub(super) const USER_COLON:   &str = "must be a user alone; give the group with `group`";
+    pub(super) const NAME_PATTERN: &str = "must list whole names, without `*`, spaces or commas";
+}
+
+/// Notes what is wrong with a value.
+pub(crate) fn check(row: &Row, value: &TokenStream, errors: &mut Vec<Error>) {
+    let kind_error = |at: &dyn quote::ToTokens| Error::new_spanned(at, format!("expected {}", row.takes));
+    let tokens: Vec<TokenTree> = value.clone().into_iter().collect();
+    // No expression begins so: a path without quotes.
+    if is_punct(&tokens[0], '/') || is_punct(&tokens[0], '~') {
+        return errors.push(kind_error(value));
+    }
+    if let Some(word) = tokens.iter().find(|token| is_word(token, "await")) {
+        let words = format!("`{}` is evaluated before the runtime starts, and cannot `.await`", row.name);
+        return errors.push(Error::new(word.span(), words));
+    }
+    if row.kind == Kind::Id && is_name_with_hyphens(&tokens) {
+        let name: String = tokens.iter().map(TokenTree::to_string).collect();
+        let words = format!("a name stands in quotes: `{} = \"{name}\"`", row.name);
+        return errors.push(Error::new_spanned(value, words));
+    }
+    if row.kind == Kind::Crate {
+        // `$crate`, or a macro's fragment, is a path too.
+        // As `syn::Path::parse_mod_style`, which needs another feature of syn.
+        let path = (|input: ParseStream| {
+            input.parse::<Option<Token![::]>>()?;
+            Punctuated::<Ident, Token![::]>::parse_separated_nonempty_with(input, Ident::parse_any)
+        })
+        .parse2(value.clone());
+        let is_fragment = matches!(&*tokens, [TokenTree::Group(group)] if group.delimiter() == Delimiter::None);
+        if path.is_err() && !is_fragment && !is_punct(&tokens[0], '$') {
+            errors.push(kind_error(value));
+        }
+        return;
+    }
+    let literal = syn::parse2::<Lit>(value.clone()).ok();
+    match (row.kind, literal, list_of(&tokens)) {
+        (Kind::Descriptors | Kind::Names, None, Some(list)) => check_list(row, list, errors),
+        (Kind::Descriptors | Kind::Names, Some(_), _) => errors.push(kind_error(value)),
+        (_, Some(literal), _) => {
+            errors.extend(check_literal(row, &literal).map(|words| Error::new_spanned(value, words)))
+        }
+        // A decimal number hides anywhere in the expression.
+        (Kind::Umask, None, _) => check_umask_inside(row, value.clone(), errors),
+        _ => {}
+    }
+}
+
+/// `www-data`
+fn is_name_with_hyphens(tokens: &[TokenTree]) -> bool {
+    tokens.len() > 2
+        && tokens.iter().enumerate().all(|(at, token)| match token {
+            TokenTree::Ident(_) => at % 2 == 0,
+            token => at % 2 == 1 && is_punct(token, '-'),
+        })
+}
+
+/// `[…]`, `&[…]` or `vec![…]`: a list that is written out, and no call, index or repetition.
+pub(crate) fn list_of(tokens: &[TokenTree]) -> Option<&Group> {
+    let list = match tokens {
+        [list] => list,
+        [and, list] if is_punct(and, '&') => list,
+        [vec, not, list] if is_word(vec, "vec") && is_punct(not, '!') => list,
+        _ => return None,
+    };
+    match list {
+        TokenTree::Group(group) if is_group(list, Delimiter::Bracket) => Some(group),
+        _ => None,
+    }
+}
+
+fn check_list(row: &Row, list: &Group, errors: &mut Vec<Error>) {
+    let mut before = Vec::new();
+    // `[3; 1]` is a list of one: its first item, and how often.
+    let is_repeated = list.stream().into_iter().any(|token| is_punct(&token, ';'));
+    let items = list.stream().into_iter().take_while(|token| !is_punct(token, ';')).collect();
+    for item in split_expressions(items, |_, _| false) {
+        let item: TokenStream = item.tokens.into_iter().collect();
+        let Ok(literal) = syn::parse2::<Lit>(item.clone()) else { continue };
+        let number = match &literal {
+            Lit::Int(number) => Some(number.base10_digits().to_owned()),
+            _ => None,
+        };
+        let is_twice = number.is_some() && before.contains(&number) && !is_repeated;
+        let words = check_literal(row, &literal).or(is_twice.then(|| format!("{} {}", row.name, rule::FD_TWICE)));
+        errors.extend(words.map(|words| Error::new_spanned(item, words)));
+        before.push(number);
+    }
+}
+
+fn is_negative(number: &LitInt) -> bool {
+    number.base10_digits().starts_with('-')
+}
+
+/// Checks a literal that is a value, or stands in a list.
+fn check_literal(row: &Row, literal: &Lit) -> Option<String> {
+    let rules: &[(bool, &'static str)] = match (row.kind, literal) {
+        (Kind::Setup, _) | (Kind::Flag | Kind::Bool, Lit::Bool(_)) => &[],
+        (Kind::Umask, Lit::Int(number)) if !is_negative(number) => {
+            if let Some(words) = decimal_umask(row, number) {
+                return Some(words);
+            }
+            &[(number.base10_parse::<u32>().is_ok_and(|mode| mode <= 0o777), rule::UMASK)]
+        }
+        (Kind::Id, Lit::Int(number)) if !is_negative(number) => {
+            &[(number.base10_parse::<u32>().is_ok_and(|id| id < u32::MAX), rule::ID)]
+        }
+        (Kind::Seconds, Lit::Int(number)) => &[(!is_negative(number) && number.base10_digits() != "0", rule::TIMEOUT)],
+        (Kind::Descriptors, Lit::Int(number)) => {
+            let standard = matches!(number.base10_digits(), "0" | "1" | "2");
+            &[(!is_negative(number), rule::FD_NEGATIVE), (!standard, rule::FD_STANDARD)]
+        }
+        (Kind::Path | Kind::AbsolutePath | Kind::Stream | Kind::Id, Lit::Str(text)) => {
+            let text = text.value();
+            let is_path = row.kind != Kind::Id;
+            let relative = row.kind == Kind::AbsolutePath && !text.starts_with('/');
+            let word = row.kind == Kind::Stream
+                && matches!(&*text, "journal" | "null" | "inherit" | "syslog" | "kmsg" | "tty" | "socket" | "none");
+            let prefix = is_path && ["append:", "file:", "truncate:"].iter().any(|word| text.starts_with(word));
+            &[
+                (!text.is_empty(), rule::EMPTY),
+                (!text.contains('\0'), rule::NUL),
+                (!(is_path && (text.starts_with('~') || text.contains('$'))), literal_rule::SHELL),
+                (!relative, rule::ABSOLUTE),
+                (!word, literal_rule::SYSTEMD),
+                (!prefix, literal_rule::SYSTEMD_FILE),
+                (is_path || !text.contains(':'), literal_rule::USER_COLON),
+            ]
+        }
+        (Kind::Names, Lit::Str(text)) => {
+            let text = text.value();
+            &[
+                (!text.is_empty(), rule::NAME_EMPTY),
+                (!text.contains('='), rule::NAME_EQUALS),
+                (!text.contains('\0'), rule::NAME_NUL),
+                (!text.contains(['*', ' ', ',']), literal_rule::NAME_PATTERN),
+            ]
+        }
+        _ => return Some(format!("expected {}", row.takes)),
+    };
+    rules.iter().find(|(holds, _)| !holds).map(|(_, rule)| format!("{} {rule}", row.name))
+}
+
+/// What is wrong with a umask in decimal digits.
+fn decimal_umask(row: &Row, number: &LitInt) -> Option<String> {
+    let text = number.token().to_string().replace('_', "");
+    let digits = text.trim_end_matches(number.suffix()).trim_start_matches('0');
+    let is_octal = !digits.contains(['8', '9']);
+    let is_decimal = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits.len() > 1 || !is_octal);
+    is_decimal.then(|| match is_octal && digits.len() < 4 {
+        true => format!("expected an octal number; write `{} = 0o{digits}`", row.name),
+        false => format!("expected {}", row.takes),
+    })
+}
+
+/// Looks at every number that may be what the expression comes to: alone in brackets or a block, in an arm of a match, or
+/// beside a bit operator; but not at arguments, patterns and what is compared.
+fn check_umask_inside(row: &Row, value: TokenStream, errors: &mut Vec<Error>) {
+    let tokens: Vec<TokenTree> = value.into_iter().collect();
+    let is_any = |token: &TokenTree, all: &str| all.chars().any(|wanted| is_punct(token, wanted));
+    for (at, token) in tokens.iter().enumerate() {
+        let before = at.checked_sub(1).map(|at| &tokens[at]);
+        match token {
+            TokenTree::Literal(literal) => {
+                let after_arrow = at > 1 && is_punct(&tokens[at - 1], '>') && is_punct(&tokens[at - 2], '=');
+                let begins =
+                    before.is_none_or(|it| is_any(it, ";|&^!") || matches!(it, TokenTree::Group(_))) || after_arrow;
+                let is_value = begins && tokens.get(at + 1).is_none_or(|it| is_any(it, ",|&^"));
+                let words = match Lit::new(literal.clone()) {
+                    Lit::Int(number) if is_value => decimal_umask(row, &number),
+                    _ => None,
+                };
+                errors.extend(words.map(|words| Error::new(literal.span(), words)));
+            }
+            TokenTree::Group(group) => {
+                // `Some(…)` is the value itself; other brackets after a name hold arguments.
+                let is_call = before.is_some_and(|it| match it {
+                    TokenTree::Ident(_) => !is_word(it, "Some if else match in return"),
+                    it => is_any(it, "!>"),
+                });
+                if is_group(token, Delimiter::Brace) || !is_call {
+                    check_umask_inside(row, group.stream(), errors);
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(no_trace, notrace = true)]
+fn main() {}

@@ -1,0 +1,6 @@
+use daemon_runtime::daemon;
+
+#[daemon]
+const fn serve() {}
+
+fn main() {}

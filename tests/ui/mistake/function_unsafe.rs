@@ -1,0 +1,6 @@
+use daemon_runtime::daemon;
+
+#[daemon]
+unsafe fn serve() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(keep_env = ["LC_*", "LANG TERM"])]
+fn main() {}

@@ -1,0 +1,6 @@
+use daemon_runtime::{Ready, daemon};
+
+#[daemon(setup = 3)]
+fn main(ready: Ready) {
+    ready.notify();
+}

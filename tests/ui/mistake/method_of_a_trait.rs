@@ -1,0 +1,8 @@
+use daemon_runtime::daemon;
+
+trait Serve {
+    #[daemon]
+    fn serve();
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(pid_file = "/run/app/app", stderr = "/run/app/app")]
+fn main() {}

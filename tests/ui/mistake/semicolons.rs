@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(trace; ignore_sigchld)]
+fn main() {}

@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon(stdout = "journal", stderr = "append:/var/log/app.log", stdin = "null")]
+fn main() {}

@@ -1,0 +1,7 @@
+use daemon_runtime::daemon;
+
+#[daemon(foreground = true)]
+#[test]
+fn main() {
+    println!("ok");
+}
