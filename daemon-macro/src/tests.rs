@@ -1,4 +1,4 @@
-//! Random token streams: whatever stands in the attribute and below it, the macro does not panic, and what it returns
+//! Random expressions, which are split as syn's parser would; and random token streams: whatever stands in the attribute and below it, the macro does not panic, and what it returns
 //! holds an error or a function.
 //!
 //! `DAEMON_MACRO_STREAMS=5000000 cargo test -p daemon-macro --release` tries more of them. A failure names the number of
@@ -150,4 +150,126 @@ fn random_token_streams() {
     }
     println!("{count} streams: {errors} with an error, {functions} functions without");
     assert!(errors > count / 4 && functions > count / 100, "the streams are all of one kind: {errors}, {functions}");
+}
+
+// ---- Expressions
+
+const TYPES: &[&str] = &[
+    "u8",
+    "P<u8, u8>",
+    "&'a T",
+    "*const P<A, B>",
+    "fn(A, B) -> P<A, B>",
+    "&dyn Fn(A) -> Vec<P<A, B>>",
+    "[u8; 3]",
+    "(A, B)",
+    "<T as X<A, B>>::Y",
+    "a::b::<A, B>::C",
+    "Option<Box<dyn Iterator<Item = (A, B)> >>",
+    "!",
+    "_",
+    "Vec<Vec<u8>>",
+    "dyn for<'a> Fn(&'a A) -> B",
+    "impl Fn(A)",
+    "P<{ 1 + 2 }, -1>",
+    "m!(a, b)",
+];
+
+const OPERATORS: &[&str] =
+    &["+", "-", "*", "/", "%", "&&", "||", "&", "|", "^", "<<", ">>", "==", "!=", "<", ">", "<=", ">="];
+
+impl Random {
+    fn of_str(&mut self, all: &[&'static str]) -> &'static str {
+        all[self.below(all.len())]
+    }
+
+    /// The text of an expression.
+    fn expression(&mut self, depth: usize) -> String {
+        let names =
+            ["a", "b", "umask", "user", "trace", "setup", "true", "self", "1", "0o22", "\"x\"", "'c'", "a::b", "-1"];
+        if depth == 0 {
+            return names[self.below(names.len())].into();
+        }
+        let choice = self.below(31);
+        let [a, b] = [(); 2].map(|()| self.expression(depth - 1));
+        let ty = self.of_str(TYPES);
+        match choice {
+            0 | 1 => format!("{a} {} {b}", self.of_str(OPERATORS)),
+            2 => format!("({a})"),
+            3 => format!("({a}, {b})"),
+            4 => format!("[{a}, {b}]"),
+            5 => format!("f({a}, {b})"),
+            6 => format!("({a}).m::<u8, {ty}>({b})"),
+            7 => format!("|a, trace| {a}"),
+            8 => format!("|a: {ty}, (b, c): (A, B)| {a}"),
+            9 => format!("move |umask, user, b| -> {ty} {{ {a} }}"),
+            10 => format!("|| {a}"),
+            11 => format!(
+                "(a) as {}",
+                self.of_str(&["u8", "P<u8, u8>", "*const P<A, B>", "a::b<A, B>", "fn(A) -> P<A, B>"])
+            ),
+            12 => format!("<{ty} as X<A, B>>::f({a})"),
+            13 => format!("P::<u8, {ty}>::new({a})"),
+            14 => format!("if {b} {{ {a} }} else {{ {b} }}"),
+            15 => format!("if let Some(user) = f({b}) {{ {a} }} else {{ {b} }}"),
+            16 => format!("match ({a}) {{ A | B => {b}, _ if c < d => {{}}, }}"),
+            17 => format!("&{a}"),
+            18 => format!("&mut ({a})"),
+            19 => format!("!({a})"),
+            20 => format!("*({a})"),
+            21 => format!("m!({a}, {b})"),
+            22 => format!("{{ let x = {a}; {b} }}"),
+            23 => format!("unsafe {{ {a} }}"),
+            24 => format!("({a})?"),
+            25 => format!("({a})..({b})"),
+            26 => format!("({a})[{b}]"),
+            27 => format!("P {{ a: {a}, trace: {b} }}"),
+            28 => format!("&|a: u8, b| {a}"),
+            29 => format!("'l: loop {{ break 'l {a} }}"),
+            _ => format!("async move {{ {a} }}"),
+        }
+    }
+}
+
+#[test]
+fn random_expressions() {
+    use syn::parse::{ParseStream, Parser};
+    use syn::punctuated::Punctuated;
+
+    let count = std::env::var("DAEMON_MACRO_EXPRESSIONS").map_or(100_000, |count| count.parse().unwrap());
+    let mut judged = 0;
+    for number in 0..count {
+        let mut random = Random(u64::wrapping_mul(number + 1, 0x9E37_79B9_7F4A_7C15));
+        let names: Vec<&str> =
+            (0..1 + random.below(3)).map(|_| options::TABLE[random.below(options::TABLE.len())].name).collect();
+        let depth = 1 + random.below(3);
+        let values: Vec<String> = names.iter().map(|_| random.expression(depth)).collect();
+        let text: Vec<String> = names.iter().zip(&values).map(|(name, value)| format!("{name} = {value}")).collect();
+        let text = text.join(", ");
+        let Ok(tokens) = text.parse::<TokenStream>() else { continue };
+        let option = |input: ParseStream| {
+            use syn::ext::IdentExt;
+            input.call(Ident::parse_any)?;
+            input.parse::<syn::Token![=]>()?;
+            input.parse::<syn::Expr>()
+        };
+        let parser = |input: ParseStream| Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated_with(input, option);
+        // What is no expression is not judged.
+        let Ok(parsed) = parser.parse2(tokens.clone()) else { continue };
+        judged += 1;
+        let begins = |tokens: &[TokenTree], at: usize| {
+            options::TABLE.iter().any(|row| crate::tokens::is_word(&tokens[at], row.name))
+                && tokens.get(at + 1).is_none_or(|next| crate::tokens::is_punct(next, '='))
+        };
+        let pieces = crate::tokens::split_expressions(tokens, begins);
+        let split: Vec<String> = pieces
+            .iter()
+            .map(|piece| piece.tokens[2..].iter().cloned().collect::<TokenStream>().to_string().replace(' ', ""))
+            .collect();
+        let wanted: Vec<String> =
+            parsed.iter().map(|value| quote::ToTokens::to_token_stream(value).to_string().replace(' ', "")).collect();
+        assert_eq!(split, wanted, "expression {number}: {text}");
+    }
+    println!("{judged} of {count} lists of options were judged");
+    assert!(judged > count / 2, "only {judged} of {count} are expressions");
 }

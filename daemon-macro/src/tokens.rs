@@ -147,11 +147,14 @@ fn skip_angles(tokens: &[TokenTree], at: usize) -> usize {
 fn skip_type(tokens: &[TokenTree], mut at: usize) -> usize {
     let is = |at: usize, wanted: char| tokens.get(at).is_some_and(|token| is_punct(token, wanted));
     let word = |at: usize, words: &str| tokens.get(at).is_some_and(|token| is_word(token, words));
+    // Not `<=`.
+    let opens = |at: usize| is(at, '<') && !(is_joint(&tokens[at], '<') && is(at + 1, '='));
     // What stands before.
     loop {
         at += match tokens.get(at) {
             Some(token) if is_punct(token, '\'') => 2,
-            Some(token) if is_punct(token, '&') || is_punct(token, '!') => 1,
+            Some(token) if is_punct(token, '!') => return at + 1,
+            Some(token) if is_punct(token, '&') => 1,
             Some(token) if is_punct(token, '*') && word(at + 1, "const mut") => 2,
             Some(token) if is_word(token, "mut const dyn impl unsafe extern") => 1,
             Some(TokenTree::Literal(_)) => 1,
@@ -168,9 +171,11 @@ fn skip_type(tokens: &[TokenTree], mut at: usize) -> usize {
     loop {
         if is(at, ':') && is(at + 1, ':') {
             at += 2;
-        } else if is(at, '<') {
+        } else if opens(at) {
             at = skip_angles(tokens, at);
-            continue;
+            if !(is(at, ':') && is(at + 1, ':')) {
+                return at;
+            }
         } else if !matches!(tokens.get(at), Some(TokenTree::Ident(_))) {
             return at;
         } else {
@@ -183,7 +188,7 @@ fn skip_type(tokens: &[TokenTree], mut at: usize) -> usize {
                 return skip_type(tokens, at + 3);
             } else if is_call {
                 return at + 1;
-            } else if !(is(at, '<') || is(at, ':') && is(at + 1, ':')) {
+            } else if !(opens(at) || is(at, ':') && is(at + 1, ':')) {
                 return at;
             }
         }
