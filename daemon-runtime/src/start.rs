@@ -276,7 +276,8 @@ impl Detached {
     /// Takes the streams from the launcher, and lets it exit: step 9 for stdout and stderr, and step 14.
     fn hand_over(self, on_ready: &OnReady) -> Result<()> {
         let Detached { launcher, streams, trace } = self;
-        launcher.check_channel()?;
+        // Here, before anything is dropped: what has the numbers of these descriptors now would be closed.
+        launcher.check_channel().unwrap_or_else(|error| error.exit());
         flush()?;
         let old_stderr = streams.switch_output()?;
         let told = streams

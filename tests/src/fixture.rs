@@ -7,7 +7,10 @@
 //! and is not waited for), `fork_exit` (one that exits as a program does, and is waited for), `fork_fork` (the same, and
 //! has a child of its own, which must have all that it has opened), `spawn` (a program that stays), `drop` (its `Ready`),
 //! `thread`, `spin` (a busy one), `setsid`, `again` (another start), `deny=7` and `deadly=7` (a seccomp filter for the system
-//! call of that number), `mark` (a system call that a tracer knows), `pause` (until it is killed).
+//! call of that number), `close_all` (every descriptor above 2), `write=name` (a file), `keep_open=name` (a file that stays
+//! open), `hold_stdout` (a thread that keeps its lock), `hold_c_stdin` (one that waits in C's stdin), `container_child` (one that
+//! is process 1 of a pid namespace, and ends), `child_daemon=name` (a forked child that becomes a daemon of its own, with that
+//! pid file), `mark` (a system call that a tracer knows), `pause` (until it is killed).
 //! Without arguments: `notify touch=body pause`.
 
 use std::error::Error;
@@ -20,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{env, fs, io, process, thread};
 
-use daemon_runtime::{Daemon, Ready};
+use daemon_runtime::{Daemon, Ready, Stream};
 use nix::libc;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getsid, pause, setsid};
@@ -53,9 +56,9 @@ macro_rules! with_every_option {
             chdir = $crate::fixture::text("chdir"),
             ignore_sigchld = $crate::fixture::flag("ignore_sigchld"),
             pid_file = $crate::fixture::text("pid_file"),
-            stdin = $crate::fixture::text("stdin"),
-            stdout = $crate::fixture::text("stdout"),
-            stderr = $crate::fixture::text("stderr"),
+            stdin = $crate::fixture::stream("stdin"),
+            stdout = $crate::fixture::stream("stdout"),
+            stderr = $crate::fixture::stream("stderr"),
             reopen_on_sighup = $crate::fixture::flag("reopen_on_sighup"),
             user = $crate::fixture::text("user"),
             group = $crate::fixture::text("group"),
@@ -96,6 +99,11 @@ pub fn text(name: &str) -> Option<String> {
     env::var(format!("DAEMON_{}", name.to_uppercase())).ok()
 }
 
+/// The option `name` as a stream: a path, or `INHERIT`.
+pub fn stream(name: &str) -> Option<Stream> {
+    text(name).map(|text| if text == "INHERIT" { Stream::Inherit } else { Stream::File(text.into()) })
+}
+
 /// The option `name` as a number; `0o` and what follows is octal.
 pub fn number(name: &str) -> Option<u32> {
     let text = text(name)?;
@@ -125,6 +133,12 @@ pub fn list(name: &str) -> Option<Vec<String>> {
 pub fn keep_fds() -> Option<Vec<i32>> {
     let numbers = list("keep_fds")?;
     Some(numbers.iter().map(|number| number.parse().expect("a number")).collect())
+}
+
+/// Blocks a signal, or ignores it, as a program does in its setup.
+pub fn set_signal(verb: &str, number: i32) -> Result {
+    let signal = Signal::try_from(number)?;
+    Ok(if verb == "block" { raw::block(signal) } else { raw::ignore(signal) }?)
 }
 
 /// Marks in the family's directory that this process came to `name`.
@@ -189,6 +203,41 @@ pub fn body(ready: Option<Ready>) -> Result {
                     std::hint::spin_loop();
                 }
             })),
+            "close_all" => raw::close_all()?,
+            "write" => fs::write(path(value), "precious data")?,
+            "keep_open" => std::mem::forget(fs::File::options().append(true).create(true).open(path(value))?),
+            "hold_stdout" => {
+                let (send, held) = std::sync::mpsc::channel();
+                thread::spawn(move || {
+                    let _lock = io::stdout().lock();
+                    send.send(()).expect("the main thread waits");
+                    loop {
+                        pause();
+                    }
+                });
+                held.recv()?;
+            }
+            "hold_c_stdin" => raw::read_c_stdin_in_a_thread(),
+            "container_child" => {
+                nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID)?;
+                raw::fork_exit(|| 0)?;
+            }
+            // A forked child that becomes a daemon of its own, with the pid file `value`.
+            "child_daemon" => {
+                raw::fork_exit(|| match Daemon::new().pid_file(path(value)).stderr(path("child.log")).start() {
+                    Ok(ready) => {
+                        touch("child").expect("a mark");
+                        ready.notify();
+                        loop {
+                            pause();
+                        }
+                    }
+                    Err(error) => {
+                        eprintln!("child: {error}");
+                        1
+                    }
+                })?
+            }
             "mark" => drop(getsid(Some(Pid::from_raw(BODY)))),
             "pause" => loop {
                 pause();

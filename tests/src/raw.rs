@@ -86,3 +86,35 @@ pub(crate) fn fork_exit(code: impl FnOnce() -> i32) -> io::Result<()> {
         },
     }
 }
+
+/// Closes every descriptor above 2, as old textbooks tell a daemon to do.
+pub(crate) fn close_all() -> io::Result<()> {
+    for fd in 3..1024 {
+        // SAFETY: what is closed under its owner is what the test is about.
+        unsafe { libc::close(fd) };
+    }
+    Ok(())
+}
+
+/// A thread that waits for input in C's stdin, and so holds its lock.
+pub(crate) fn read_c_stdin_in_a_thread() {
+    unsafe extern "C" {
+        fn getchar() -> libc::c_int;
+    }
+    // SAFETY: stdio locks stdin itself.
+    std::thread::spawn(|| unsafe { getchar() });
+    // Until it waits there: a thread in read(2) sleeps.
+    let is_waiting = || {
+        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let mut calls = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("syscall")).ok());
+        calls.any(|call| call.starts_with(&format!("{} ", libc::SYS_read))).then_some(())
+    };
+    crate::until("the thread reads", is_waiting);
+}
+
+/// Blocks a signal, as signalfd(2) needs it.
+pub(crate) fn block(number: Signal) -> io::Result<()> {
+    let mut set = nix::sys::signal::SigSet::empty();
+    set.add(number);
+    Ok(set.thread_block()?)
+}

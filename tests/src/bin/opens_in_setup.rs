@@ -1,7 +1,7 @@
 //! A fixture whose `setup` opens things; the options come from the environment, as in `tests::fixture`.
 //!
 //! `DAEMON_SETUP` is words, each on a line of its own, done in turn: `close=5` (a descriptor that was inherited),
-//! `open=path`, `c_open=path` (as C opens: without close-on-exec), `read=path` and `listen=address`. With a `listen`
+//! `open=path`, `c_open=path` (as C opens: without close-on-exec), `block=10`, `ignore=12` (signals), `read=path` and `listen=address`. With a `listen`
 //! the body answers each connection with its user id and what can be read from the file of `read`.
 
 use std::fs::File;
@@ -31,6 +31,7 @@ fn prepare() -> fixture::Result<Prepared> {
             "close" => close(value.parse::<i32>()?)?,
             "open" => prepared.opened.push(File::open(value)?.into()),
             "c_open" => prepared.opened.push(open(value, OFlag::O_RDONLY, Mode::empty())?),
+            "block" | "ignore" => fixture::set_signal(verb, value.parse()?)?,
             "read" => prepared.secret = Some(File::open(value)?),
             "listen" => prepared.listener = Some(TcpListener::bind(value)?),
             _ => return Err(format!("fixture: no such word: {word}").into()),

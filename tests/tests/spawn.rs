@@ -1,0 +1,177 @@
+//! A program that starts a daemon and goes on: `Daemon::spawn`, and clients that wait for a server.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use daemon_runtime::Instance;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tests::{Expected, Family, Launch, Proc, hostile, until};
+
+const VERBS: &str = env!("CARGO_BIN_EXE_verbs");
+
+fn launch<'a>(family: &'a Family, verb: &str, pid_file: &Path) -> Launch<'a> {
+    family.launch(VERBS).env("DAEMON_VERB", verb).env("DAEMON_PID_FILE", pid_file)
+}
+
+/// The daemon is like any other, and the client what it was: signals, descriptors, children.
+#[test]
+fn both_go_on() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let launch = launch(&family, "spawn", &pid_file).env("DAEMON_STAY", "1").args(["notify", "touch=body", "pause"]);
+    let launch = launch.under(hostile::open(300, "/dev/null".into())).under(hostile::ignored(&[Signal::SIGUSR1]));
+    let client = launch.under(hostile::blocked()).start();
+    let daemon = family.daemon();
+    let seen = family.at("client");
+    assert_eq!(seen.pid, client.pid(), "another process went on as the client");
+    assert_eq!(fs::read_to_string(&pid_file).expect("a pid file"), format!("{}\n", daemon.pid));
+
+    let caught = vec![1, 2, 3, 6, 7, 11, 15];
+    let expected = Expected { caught, others: vec![pid_file.clone()], ..Expected::default() };
+    until("the launcher has gone", || Proc::is_reaper(Proc::of(daemon.pid)?.ppid).then_some(()));
+    expected.assert(&Proc::of(daemon.pid).expect("it runs"));
+
+    let before = Proc::of(client.pid()).expect("the client lives");
+    assert!(before.ignored.numbers().contains(&10), "its ignored signals have changed: {before:#?}");
+    assert_eq!(before.blocked.numbers().len(), 60, "its signal mask has changed: {before:#?}");
+    assert!(before.fds.contains_key(&300), "its descriptors have changed: {before:#?}");
+    assert!(!before.fds.values().any(|path| *path == pid_file), "it holds the pid file");
+    symlink("-", family.path("go")).expect("a mark");
+    client.end().assert_code(0).assert_says(&[]);
+    kill(Pid::from_raw(daemon.pid), Signal::SIGTERM).expect("it lives");
+    family.assert_gone();
+    assert!(!pid_file.exists(), "the pid file is left");
+}
+
+/// Nothing is printed but what the daemon itself says.
+#[test]
+fn a_failed_start_is_an_error_in_the_client() {
+    let cases: [(&[&str], &str, &str); 5] = [
+        (&["exit=7"], "StartFailed 7 cannot start the daemon: it exited with code 7", ""),
+        (&["eprint=no port", "exit=3"], "StartFailed 3 ", "no port\n"),
+        (&["signal=9"], "StartFailed 137 cannot start the daemon: the daemon was killed by SIGKILL", ""),
+        (&["ok"], "Misuse 70 cannot start the daemon: it exited with code 0 before it was ready", ""),
+        (&["pause"], "TimedOut 75 cannot start the daemon: it was not ready after 300ms", ""),
+    ];
+    for (words, stdout, stderr) in cases {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        let end = launch(&family, "spawn", &pid_file).env("DAEMON_START_TIMEOUT", "300").args(words).run();
+        end.assert_code(9);
+        assert!(end.stdout.starts_with(stdout), "{words:?}: {end:?}");
+        assert_eq!(end.stderr, stderr, "{words:?}");
+        family.assert_nothing_left(&pid_file);
+    }
+    let family = Family::new();
+    let end = launch(&family, "spawn", &family.path("missing/pid")).run();
+    end.assert_code(9);
+    assert!(end.stdout.starts_with("File 73 cannot lock pid file "), "{end:?}");
+    assert_eq!(end.stderr, "");
+}
+
+#[test]
+fn a_second_daemon_is_told_apart() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    launch(&family, "spawn", &pid_file).run().assert_code(0);
+    let daemon = family.daemon();
+    let end = launch(&family, "spawn", &pid_file).run();
+    end.assert_code(9);
+    assert!(end.stdout.starts_with("AlreadyRunning 69 "), "{end:?}");
+    assert_eq!(end.stderr, "");
+    assert!(Proc::lives(daemon.pid), "the first one is gone");
+}
+
+/// A client that is killed while it starts its server leaves none behind.
+#[test]
+fn the_client_is_killed() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let client = launch(&family, "spawn", &pid_file).args(["touch=body", "pause"]).start();
+    family.daemon();
+    kill(Pid::from_raw(client.pid()), Signal::SIGKILL).expect("it lives");
+    family.assert_nothing_left(&pid_file);
+    drop(client);
+}
+
+/// The launcher is killed: the client gets an error, and the daemon ends.
+#[test]
+fn the_launcher_is_killed() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let client = launch(&family, "spawn", &pid_file).args(["touch=body", "pause"]).start();
+    let daemon = family.daemon();
+    let launcher = until("the launcher is its parent", || {
+        Proc::of(daemon.pid)
+            .map(|daemon| daemon.ppid)
+            .filter(|parent| Proc::of(*parent).is_some_and(|it| it.ppid == client.pid()))
+    });
+    kill(Pid::from_raw(launcher), Signal::SIGKILL).expect("it lives");
+    let end = client.end();
+    end.assert_code(9);
+    assert!(end.stdout.starts_with("StartFailed 71 cannot start the daemon: the launcher was killed"), "{end:?}");
+    family.assert_gone();
+}
+
+/// Ready is told by the pid file, in the background and by `is_ready` of anybody.
+#[test]
+fn ready_is_told_by_the_pid_file() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let server = Instance::at(&pid_file);
+    assert!(!server.is_ready().expect("no file"), "without a file");
+    let client = launch(&family, "spawn", &pid_file).args(["touch=body", "wait=go", "notify", "pause"]).start();
+    family.daemon();
+    assert!(!server.is_ready().expect("a file"), "before it is ready");
+    let error = server.wait_until_ready(std::time::Duration::from_millis(20)).expect_err("it is not ready");
+    assert_eq!(error.exit_code(), 75, "{error}");
+    symlink("-", family.path("go")).expect("a mark");
+    server.wait_until_ready(tests::DEADLINE).expect("it gets ready");
+    client.end().assert_code(0);
+    assert!(server.is_ready().expect("a file"), "when it is ready");
+    server.stop(tests::DEADLINE).expect("it can be stopped");
+    let error = server.wait_until_ready(tests::DEADLINE).expect_err("nobody runs");
+    assert_eq!(error.exit_code(), 69, "{error}");
+    family.assert_gone();
+}
+
+/// Two hundred clients at once that each start the server if there is none: one server, and every client is served.
+#[test]
+fn two_hundred_clients_at_once() {
+    let family = Family::new();
+    let (pid_file, answer) = (family.path("pid"), family.path("answer"));
+    let clients: Vec<_> = (0..200)
+        .map(|_| {
+            let launch = launch(&family, "connect", &pid_file).env("DAEMON_ANSWER", &answer);
+            launch.args(["touch=body", "write=answer", "notify", "pause"]).start()
+        })
+        .collect();
+    for client in clients {
+        let end = client.end();
+        end.assert_code(0);
+        assert_eq!((&*end.stdout, &*end.stderr), ("precious data\n", ""), "a client was not served");
+    }
+    let daemon = family.daemon();
+    until("the one server is left", || (family.members() == [daemon.pid]).then_some(()));
+}
+
+/// A daemon may start another one.
+#[test]
+fn a_forked_child_of_a_daemon_becomes_one() {
+    let family = Family::new();
+    let (pid_file, child) = (family.path("pid"), family.path("child-pid"));
+    let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("DAEMON_PID_FILE", &pid_file);
+    launch.args(["notify", "child_daemon=child-pid", "touch=body", "pause"]).run().assert_code(0);
+    let (daemon, second) = (family.daemon(), family.at("child"));
+    assert_ne!(daemon.pid, second.pid);
+    until("both pid files", || {
+        (Instance::at(&pid_file).is_ready().ok()? && Instance::at(&child).is_ready().ok()?).then_some(())
+    });
+    Instance::at(&child).stop(tests::DEADLINE).expect("the child stops");
+    assert!(!child.exists(), "the child's pid file is left");
+    assert!(Family::is_locked(&pid_file), "the first one's lock is gone");
+    Instance::at(&pid_file).stop(tests::DEADLINE).expect("the first one stops");
+    family.assert_nothing_left(&pid_file);
+}
