@@ -3,12 +3,12 @@
 use std::any::Any;
 use std::cell::RefCell;
 
-use crate::{Daemon, Ready, supervisor};
+use crate::{Daemon, Ready, platform};
 
 /// Makes the first call of all: notes what is inherited, and who is to be told if the program ends before it is ready.
 pub fn daemon() -> Daemon {
     // The start tries again, and says why it cannot.
-    let _ = supervisor::notify_if_start_fails();
+    let _ = platform::notify_if_start_fails();
     Daemon::new()
 }
 

@@ -1,14 +1,11 @@
 //! The options: one field and one method each.
 
 use std::ffi::OsString;
-use std::os::fd::RawFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, Step};
-use crate::inherited::inherited;
-use crate::{Id, OptionValue, Ready, Spawned, Stream};
+use crate::{Id, OptionValue, Ready, Spawned, Stream, platform};
 
 /// Describes a daemon, and starts it: [`start`](Daemon::start).
 ///
@@ -46,7 +43,7 @@ pub struct Daemon {
     pub(crate) chroot: Option<PathBuf>,
     pub(crate) no_new_privileges: bool,
     pub(crate) no_core_dumps: bool,
-    pub(crate) keep_fds: Vec<RawFd>,
+    pub(crate) keep_fds: Vec<i32>,
     pub(crate) keep_env: Option<Vec<OsString>>,
     pub(crate) foreground: Option<bool>,
     pub(crate) start_timeout: Option<Duration>,
@@ -81,7 +78,7 @@ impl Daemon {
     /// ```
     #[expect(clippy::new_without_default, reason = "it looks at the process, which a default value must not")]
     pub fn new() -> Self {
-        inherited();
+        platform::note_inherited();
         Daemon {
             umask: None,
             chdir: None,
@@ -185,7 +182,7 @@ impl Daemon {
         /// Whether no core is dumped: RLIMIT_CORE of getrlimit(2) is 0, and the process is not dumpable. Default: off.
         no_core_dumps: impl OptionValue<bool> = "true";
         /// Inherited descriptors to keep open, at their numbers; 3 and above. Default: none.
-        keep_fds: impl OptionValue<Vec<RawFd>> = "[3, 4]";
+        keep_fds: impl OptionValue<Vec<i32>> = "[3, 4]";
         /// The environment variables to keep; all others are cleared, and `PATH`, unless it is named here, is systemd's
         /// default. Default: all but those that describe the terminal and the login session.
         keep_env: impl OptionValue<Vec<OsString>> = "[\"RUST_LOG\", \"LANG\"]";
@@ -229,7 +226,7 @@ impl Daemon {
     /// }
     /// ```
     pub fn start(self) -> Result<Ready> {
-        crate::start::start(self)
+        platform::start(self)
     }
 
     /// Starts the daemon, and returns in both: in the process that calls it, when the daemon is ready; and in the daemon.
@@ -275,7 +272,7 @@ impl Daemon {
     /// }
     /// ```
     pub fn spawn(self) -> Result<Spawned> {
-        crate::spawn::spawn(self)
+        platform::spawn(self)
     }
 
     /// Checks the values by the rules that the attribute applies to literals, in the same words.
@@ -295,8 +292,8 @@ impl Daemon {
             let Some(path) = path else { continue };
             let shown = || path.display().to_string();
             ensure(!path.as_os_str().is_empty(), option, shown, "must not be empty")?;
-            ensure(!path.as_os_str().as_bytes().contains(&0), option, shown, "must not contain a NUL byte")?;
-            ensure(!absolute || path.is_absolute(), option, shown, "must be an absolute path, starting with '/'")?;
+            ensure(!path.as_os_str().as_encoded_bytes().contains(&0), option, shown, "must not contain a NUL byte")?;
+            ensure(!absolute || path.has_root(), option, shown, "must be an absolute path, starting with '/'")?;
         }
         for (option, id) in [("user", &self.user), ("group", &self.group)] {
             let Some(id) = id else { continue };
@@ -317,7 +314,7 @@ impl Daemon {
         }
         for name in self.keep_env.iter().flatten() {
             let shown = || name.to_string_lossy().into_owned();
-            let bytes = name.as_bytes();
+            let bytes = name.as_encoded_bytes();
             ensure(!bytes.is_empty(), "keep_env", shown, "must not list an empty name")?;
             ensure(!bytes.contains(&b'='), "keep_env", shown, "must not list a name with '=' in it")?;
             ensure(!bytes.contains(&0), "keep_env", shown, "must not list a name with a NUL byte in it")?;

@@ -1,9 +1,7 @@
 //! What went wrong: the step, its object, the reason, and what to do.
 
 use std::borrow::Cow;
-use std::{fmt, io};
-
-use nix::errno::Errno;
+use std::fmt;
 
 use crate::report::{escape_control, report};
 
@@ -80,24 +78,7 @@ pub enum ErrorKind {
     Unsupported,
 }
 
-impl Step {
-    /// In the order of their numbers.
-    #[rustfmt::skip]
-    const ALL: [Step; 11] = [
-        Step::Options, Step::Threads, Step::Accounts, Step::Streams, Step::PidFile, Step::Descriptors, Step::Launch,
-        Step::Directory, Step::Signals, Step::Privileges, Step::Ready,
-    ];
-}
-
 impl ErrorKind {
-    /// In the order of their numbers.
-    #[rustfmt::skip]
-    const ALL: [ErrorKind; 12] = [
-        ErrorKind::InvalidOption, ErrorKind::NoSuchAccount, ErrorKind::AlreadyRunning, ErrorKind::NotRunning,
-        ErrorKind::Misuse, ErrorKind::System, ErrorKind::File, ErrorKind::TimedOut, ErrorKind::NotPermitted,
-        ErrorKind::StartFailed, ErrorKind::Interrupted, ErrorKind::Unsupported,
-    ];
-
     /// The exit code of sysexits(3).
     fn exit_code(self) -> u8 {
         match self {
@@ -124,22 +105,19 @@ impl ErrorKind {
 /// assert_eq!(error.to_string(), "cannot use umask = 0o1777: `umask` must be at most 0o777; correct the option");
 /// assert_eq!(error.exit_code(), 64);
 /// ```
-pub struct Error(Box<Inner>);
+pub struct Error(pub(crate) Box<Inner>);
 
-struct Inner {
-    step: Option<Step>,
-    kind: ErrorKind,
-    what: String,
-    why: String,
-    advice: Cow<'static, str>,
-    exit_code: u8,
-    errno: Option<Errno>,
+pub(crate) struct Inner {
+    pub(crate) step: Option<Step>,
+    pub(crate) kind: ErrorKind,
+    pub(crate) what: String,
+    pub(crate) why: String,
+    pub(crate) advice: Cow<'static, str>,
+    pub(crate) exit_code: u8,
+    pub(crate) errno: Option<i32>,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
-
-/// What root, who is permitted everything, can be told.
-const LACKING: &str = "this kernel, or a filter such as a container's, lacks the call";
 
 impl Error {
     /// An error with a reason of our own. `what` reads on from "cannot ".
@@ -154,65 +132,16 @@ impl Error {
         Error(Box::new(Inner { step: step.into(), kind, what, why, advice: "".into(), exit_code, errno: None }))
     }
 
-    /// A failed system call. `what` reads on from "cannot ".
-    pub(crate) fn system(step: impl Into<Option<Step>>, what: impl Into<String>, errno: Errno) -> Self {
-        let step = step.into();
-        let kind = match (step, errno) {
-            (Some(Step::Streams | Step::PidFile), _) => ErrorKind::File,
-            (_, Errno::EPERM | Errno::EACCES) => ErrorKind::NotPermitted,
-            _ => ErrorKind::System,
-        };
-        // strerror(3), without the number that Rust adds.
-        let why = io::Error::from(errno).to_string();
-        let mut error = Error::new(step, kind, what, why.split(" (os error").next().unwrap_or(&why));
-        error.0.errno = Some(errno);
-        error.advise(match errno {
-            Errno::ENOSYS => LACKING,
-            Errno::EPERM if nix::unistd::geteuid().is_root() => LACKING,
-            Errno::EPERM | Errno::EACCES => "give the user the right, or start as one who has it",
-            // A directory most likely: /run is empty after each boot.
-            Errno::ENOENT => "correct the path, or create what is missing",
-            Errno::ENOTDIR | Errno::EISDIR | Errno::ELOOP | Errno::ENXIO | Errno::ENAMETOOLONG => "correct the path",
-            Errno::EROFS => "choose a path on a file system that can be written to",
-            Errno::ENOSPC | Errno::EDQUOT => "make room on the file system",
-            Errno::ENOMEM | Errno::EAGAIN | Errno::EMFILE | Errno::ENFILE => "raise the limit, or try again later",
-            _ => "see the manual page of the call",
-        })
+    /// The same, of a system call that failed with this errno(3).
+    pub(crate) fn with_errno(mut self, errno: i32) -> Self {
+        self.0.errno = Some(errno);
+        self
     }
 
     /// The same with another "what to do".
     pub(crate) fn advise(mut self, advice: &'static str) -> Self {
         self.0.advice = advice.into();
         self
-    }
-
-    /// The same with the exit code of another process.
-    pub(crate) fn with_exit_code(mut self, code: i32) -> Self {
-        // An exit code has 8 bits, wait(2).
-        self.0.exit_code = code as u8;
-        self
-    }
-
-    /// Encodes it for another process: three numbers, and the three texts, which have no NUL in them.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let Inner { step, kind, what, why, advice, exit_code, errno } = &*self.0;
-        let step = step.map_or(0, |step| step as u8 + 1);
-        let errno = errno.map_or(0, |errno| errno as i32);
-        let mut bytes = vec![*kind as u8, step, *exit_code];
-        bytes.extend(errno.to_ne_bytes());
-        bytes.extend([what.as_bytes(), why.as_bytes(), advice.as_bytes()].join(&0));
-        bytes
-    }
-
-    /// Decodes what [`encode`](Self::encode) has encoded in the same program.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Error> {
-        let (&[kind, step, exit_code, e1, e2, e3, e4], texts) = bytes.split_first_chunk()?;
-        let mut texts = texts.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
-        let (what, why, advice) = (texts.next()?, texts.next()?, texts.next()?.into());
-        let kind = *ErrorKind::ALL.get(usize::from(kind))?;
-        let step = usize::from(step).checked_sub(1).and_then(|step| Step::ALL.get(step)).copied();
-        let errno = Some(i32::from_ne_bytes([e1, e2, e3, e4])).filter(|errno| *errno != 0).map(Errno::from_raw);
-        Some(Error(Box::new(Inner { step, kind, what, why, advice, exit_code, errno })))
     }
 
     /// Returns the step of the start that failed; `None` for an error of [`Instance`](crate::Instance).
@@ -258,7 +187,7 @@ impl Error {
     /// assert_eq!(error.raw_os_error(), Some(2)); // ENOENT
     /// ```
     pub fn raw_os_error(&self) -> Option<i32> {
-        self.0.errno.map(|errno| errno as i32)
+        self.0.errno
     }
 
     /// Ends the program as the attribute does: prints the error on standard error, with the program's name before it,
@@ -272,17 +201,6 @@ impl Error {
         report(&self.to_string());
         std::process::exit(self.exit_code().into())
     }
-
-    /// Prints the error and ends a process that must not run the program's own exit handlers.
-    pub(crate) fn exit_now(&self) -> ! {
-        report(&self.to_string());
-        crate::sys::exit_now(self.exit_code().into())
-    }
-}
-
-/// The errno(3) in an error of std. Where there is none, std reports that a write came to nothing.
-pub(crate) fn errno_of(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EPIPE, Errno::from_raw)
 }
 
 impl fmt::Display for Error {

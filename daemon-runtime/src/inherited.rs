@@ -18,3 +18,8 @@ pub(crate) fn inherited() -> &'static InheritedState {
     supervisor::initial();
     INHERITED.get_or_init(|| InheritedState { descriptors: descriptors::list(), signals: InheritedSignals::note() })
 }
+
+/// Notes what the program was started with, if this is the first call.
+pub(crate) fn note_inherited() {
+    inherited();
+}

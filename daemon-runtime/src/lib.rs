@@ -202,57 +202,66 @@
 //! * [When things go wrong](guide::errors)
 //! * [What the compiler says](macro@daemon#mistakes)
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("daemon-runtime supports Linux only: its launch needs PR_SET_CHILD_SUBREAPER and pidfd_open(2)");
-
 #[cfg(any(doc, doctest))]
 pub mod guide;
-#[cfg(target_os = "linux")]
 pub mod thread;
 
-#[cfg(target_os = "linux")]
 mod daemon;
-#[cfg(target_os = "linux")]
-mod daemon_process;
-#[cfg(target_os = "linux")]
 mod error;
-#[cfg(target_os = "linux")]
-mod inherited;
-#[cfg(target_os = "linux")]
-mod instance;
-#[cfg(target_os = "linux")]
-mod launch;
-#[cfg(target_os = "linux")]
 mod report;
-#[cfg(target_os = "linux")]
-mod spawn;
-#[cfg(target_os = "linux")]
-mod start;
-#[cfg(target_os = "linux")]
-mod step;
-#[cfg(target_os = "linux")]
-mod supervisor;
-#[cfg(target_os = "linux")]
-mod sys;
-#[cfg(target_os = "linux")]
-mod trace;
-#[cfg(target_os = "linux")]
 mod value;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod daemon_process;
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod errno;
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod inherited;
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod instance;
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod launch;
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod spawn;
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod start;
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod step;
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod supervisor;
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod sys;
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod trace;
+
+#[cfg(not(all(target_os = "linux", not(daemon_elsewhere))))]
+mod elsewhere;
+
 #[doc(hidden)]
 pub mod __private;
+
+/// What differs between Linux and other systems: see `elsewhere`. `--cfg daemon_elsewhere` takes that on Linux too, so that it
+/// can be tested there.
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod platform {
+    pub(crate) use crate::inherited::note_inherited;
+    pub use crate::instance::Instance;
+    pub use crate::spawn::Spawned;
+    pub(crate) use crate::spawn::spawn;
+    pub use crate::start::Ready;
+    pub(crate) use crate::start::start;
+    pub use crate::supervisor::supervised;
+    pub(crate) use crate::supervisor::{journal_priority, notify_if_start_fails};
+}
+#[cfg(not(all(target_os = "linux", not(daemon_elsewhere))))]
+use elsewhere as platform;
 
 #[doc(inline)]
 pub use daemon_macro::daemon;
 
-#[cfg(target_os = "linux")]
 pub use {
     daemon::Daemon,
     error::{Error, ErrorKind, Step},
-    instance::Instance,
-    spawn::Spawned,
-    start::Ready,
-    supervisor::supervised,
+    platform::{Instance, Ready, Spawned, supervised},
     value::{Id, OptionValue, Stream},
 };

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use crate::supervisor::journal_priority;
+use crate::platform::journal_priority;
 
 /// Prints one line about this program on standard error, in one write so that lines of several processes do not mix.
 pub(crate) fn report(line: &str) {

@@ -55,7 +55,7 @@ pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
         ForkResult::Child => {
             drop(client_end);
             let client = launcher_end.try_clone();
-            match client.map_err(|error| failed("copy a socket", crate::error::errno_of(&error))) {
+            match client.map_err(|error| failed("copy a socket", crate::errno::errno_of(&error))) {
                 Ok(client) => start_in_launcher(options, client, launcher_end),
                 Err(error) => fail_in_launcher(&launcher_end, &error),
             }

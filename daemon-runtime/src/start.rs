@@ -10,7 +10,8 @@ use nix::sys::signal::SigSet;
 use nix::unistd::dup2_stderr;
 
 use crate::daemon_process::{is_daemon, mark_as_daemon};
-use crate::error::{Error, ErrorKind, Result, Step, errno_of};
+use crate::errno::errno_of;
+use crate::error::{Error, ErrorKind, Result, Step};
 use crate::inherited::inherited;
 use crate::launch::{self, Launch, LauncherHandle, LauncherSignals};
 use crate::step::credentials::Credentials;

@@ -15,7 +15,8 @@ use std::{env, io, process};
 use nix::errno::Errno;
 use nix::libc::{c_int, c_void};
 
-use crate::error::{Error, Result, Step, errno_of};
+use crate::errno::errno_of;
+use crate::error::{Error, Result, Step};
 use crate::sys;
 
 /// Returns whether a supervisor runs this process and wants it in the foreground. The default of the option `foreground`.

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -191,9 +190,9 @@ holder! {
 }
 
 #[diagnostic::do_not_recommend]
-impl OptionValue<Vec<RawFd>> for [RawFd] {}
-impl Convert<Vec<RawFd>> for [RawFd] {
-    fn convert(&self) -> Option<Vec<RawFd>> {
+impl OptionValue<Vec<i32>> for [i32] {}
+impl Convert<Vec<i32>> for [i32] {
+    fn convert(&self) -> Option<Vec<i32>> {
         Some(self.to_vec())
     }
 }

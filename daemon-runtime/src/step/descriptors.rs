@@ -11,7 +11,8 @@ use nix::errno::Errno;
 use nix::libc::FD_CLOEXEC;
 use nix::sys::resource::{Resource, getrlimit};
 
-use crate::error::{self, Error, ErrorKind, Step, errno_of};
+use crate::errno::errno_of;
+use crate::error::{self, Error, ErrorKind, Step};
 use crate::sys::{self, FileId, retry};
 
 /// The first descriptor that is no standard stream.

@@ -19,7 +19,7 @@ use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
-use crate::error::errno_of;
+use crate::errno::errno_of;
 use crate::sys::{self, FileStatus, retry};
 
 /// The path leads over a symbolic link that is not root's. No open(2) fails with this number.

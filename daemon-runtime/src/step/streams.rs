@@ -9,7 +9,8 @@ use nix::sys::stat::Mode;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use crate::Stream;
-use crate::error::{Error, ErrorKind, Result, Step, errno_of};
+use crate::errno::errno_of;
+use crate::error::{Error, ErrorKind, Result, Step};
 use crate::step::credentials::Credentials;
 use crate::step::file::{self, open_for_stream};
 use crate::step::log::{CreatedLogs, Log, OpenLog};
