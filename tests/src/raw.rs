@@ -26,8 +26,12 @@ pub(crate) fn begin_anew() -> io::Result<()> {
         // SAFETY: the child has one thread and is about to exec, which resets every handler anyway.
         unsafe { signal(number, SigHandler::SigDfl) }?;
     }
-    // SAFETY: nothing is closed here: exec does it, as an owner of a descriptor is gone by then.
-    Errno::result(unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
+    // Nothing is closed here: exec does it. One by one, since Linux has a call for all only from 5.11 on; and without a list,
+    // which would allocate in a fork of a process with threads.
+    for number in 3..4096 {
+        // SAFETY: an open descriptor gets a flag that std sets for all that it opens, and an unused number is an error.
+        unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
     Ok(())
 }
 

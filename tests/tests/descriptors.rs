@@ -5,13 +5,13 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::fstat;
 use nix::unistd::close;
 use tests::hostile::{self, Condition};
 use tests::{Expected, Family, Launch};
@@ -291,7 +291,8 @@ fn served(address: SocketAddr) {
 }
 
 fn inode(socket: impl AsFd) -> u64 {
-    fstat(socket).expect("an open socket").st_ino
+    let clone = socket.as_fd().try_clone_to_owned().expect("an open socket");
+    File::from(clone).metadata().expect("an open socket").ino()
 }
 
 /// The crates that others use find the sockets, in the daemon, under the names that they were passed with.

@@ -2,46 +2,53 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand};
 
 /// Sends back whatever it receives.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
-    #[arg(value_enum, default_value = "start")]
-    pub(crate) command: Command,
+    #[command(subcommand)]
+    command: Option<Command>,
 
     /// Where to listen, unless systemd passes a socket
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7007")]
+    #[arg(long, global = true, value_name = "ADDRESS", default_value = "127.0.0.1:7007")]
     pub(crate) listen: String,
 
     /// What every client is sent first; read again on reload
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) greeting: Option<PathBuf>,
 
     /// Allows one instance, and is how the other commands find it
-    #[arg(long, value_name = "FILE", required_if_eq_any = [
-        ("command", "stop"), ("command", "status"), ("command", "reload"), ("command", "restart"),
-    ])]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) pid_file: Option<PathBuf>,
 
-    /// Log file; opened anew on reload, for logrotate
-    #[arg(long, value_name = "FILE")]
+    /// Log file; reopened on reload, for logrotate
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) log: Option<PathBuf>,
 
     /// The user to become, when started as root
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(crate) user: Option<String>,
-
-    /// Do not detach
-    #[arg(long)]
-    pub(crate) foreground: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Subcommand)]
 pub(crate) enum Command {
+    /// Start in the background; the command that is done if none is given
     Start,
+    /// Run in the foreground
+    Run,
+    /// Stop, and wait until it has ended
     Stop,
+    /// Tell whether it runs: exit code 0, 1 if it was killed, 3 if not
     Status,
+    /// Read the greeting again, and reopen the log
     Reload,
+    /// Stop, if it runs, and start
     Restart,
+}
+
+impl Args {
+    pub(crate) fn verb(&self) -> Command {
+        self.command.unwrap_or(Command::Start)
+    }
 }

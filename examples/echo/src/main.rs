@@ -1,42 +1,75 @@
-//! A TCP server with all that a service needs: start, stop, status, reload and restart, a log, and a graceful end.
+//! A TCP server as a tool with verbs: start, run, stop, status, reload and restart, with a log and a graceful end.
 //!
-//! `echo-server --pid-file /tmp/echo.pid --log /tmp/echo.log` starts it, `echo-server stop --pid-file /tmp/echo.pid` is its
-//! end.
+//! `echo-server start --pid-file /tmp/echo.pid --log /tmp/echo.log` starts it, `echo-server stop --pid-file /tmp/echo.pid` is
+//! its end.
 
 mod args;
 mod control;
 mod server;
 
 use std::io;
+use std::process::ExitCode;
 
-use clap::Parser;
-use daemon_runtime::{Ready, daemon, supervised};
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use daemon_runtime::{Instance, Ready, daemon, supervised};
 
-use crate::args::Args;
+use crate::args::{Args, Command};
 use crate::server::Server;
 
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let daemon = args.pid_file.as_ref().map(Instance::at);
+    let required = || {
+        let words = "this command needs --pid-file <FILE>";
+        daemon.clone().unwrap_or_else(|| Args::command().error(ErrorKind::MissingRequiredArgument, words).exit())
+    };
+    match args.verb() {
+        Command::Stop => control::report(control::stop(&required())),
+        Command::Reload => control::report(control::reload(&required())),
+        Command::Status => control::status(&required()),
+        Command::Restart => match control::stop(&required()) {
+            Ok(stopped) => {
+                println!("{stopped}");
+                start(&args)
+            }
+            failed => control::report(failed),
+        },
+        // Asked here, so that a second start does not first find its address in use. What is wrong with the file the start
+        // will tell.
+        Command::Start | Command::Run => match daemon.and_then(|daemon| daemon.pid().ok()?) {
+            Some(pid) => control::report(Ok(format!("already running as process {pid}"))),
+            None => start(&args),
+        },
+    }
+}
+
+/// At the terminal, or as root: what may go wrong, or needs root's rights.
+fn start(args: &Args) -> ExitCode {
+    // Before the sockets are taken, with which their variables go.
+    let foreground = args.verb() == Command::Run || supervised();
+    let server = Server::prepare(args);
+    let served = server.and_then(|server| serve(args, server, foreground).map_err(|error| error.to_string()));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("echo-server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Becomes the daemon when it is called.
 #[daemon(
-    setup = prepare(),
-    foreground = args.foreground || supervised(),
+    foreground = foreground,
     pid_file = args.pid_file,
     stdout = args.log,
     stderr = args.log,
     reopen_on_sighup,
     user = args.user,
 )]
-fn main((args, server): (Args, Server), ready: Ready) -> io::Result<()> {
+fn serve(args: &Args, server: Server, foreground: bool, ready: Ready) -> io::Result<()> {
     let signals = server::signals()?;
     println!("listening on {}", server.address()?);
     ready.notify();
     server.serve(signals)
-}
-
-/// At the terminal: the arguments, every command but the start, and all that may go wrong or needs root's rights.
-fn prepare() -> (Args, Server) {
-    let args = Args::parse();
-    control::run(&args);
-    match Server::prepare(&args) {
-        Ok(server) => (args, server),
-        Err(error) => control::fail(1, error),
-    }
 }

@@ -256,7 +256,7 @@ fn failed_starts() {
 #[test]
 fn in_the_foreground() {
     let family = Family::new();
-    let running = family.launch(ECHO).args(["--foreground", "--listen", "127.0.0.1:0"]).start();
+    let running = family.launch(ECHO).args(["run", "--listen", "127.0.0.1:0"]).start();
     let said = until("its address", || Some(running.stdout()).filter(|said| said.ends_with('\n')));
     Client::of(&address(&said)).assert_echoes("here\n");
     assert_eq!(family.only().pid, running.pid());
