@@ -94,7 +94,7 @@ fn main_roles(params: Vec<Param>, options: &Options, function: &Function, errors
             roles.invalid.push(value);
             roles.ready = ready;
         }
-        (false, Some(value), None) if !value.is_ready() && function.macros.is_empty() && is_plain_type(&value) => {
+        (false, Some(value), None) if !value.is_ready() && function.macros.is_empty() && cannot_be_ready(&value) => {
             error(
                 &value,
                 "this parameter is the value of `setup`, which is missing; add `setup = …`, or take `ready: Ready`",
@@ -112,7 +112,7 @@ fn main_roles(params: Vec<Param>, options: &Options, function: &Function, errors
 }
 
 /// Whether a type cannot be another name of `Ready`.
-fn is_plain_type(param: &Param) -> bool {
+fn cannot_be_ready(param: &Param) -> bool {
     let tokens: Vec<TokenTree> = param.ty.clone().into_iter().collect();
     tokens.len() > 1 || tokens.iter().any(|token| is_word(token, "String bool str u8 u16 u32 u64 usize i32 i64"))
 }
@@ -232,7 +232,7 @@ impl Parts<'_> {
             .then(|| quote_spanned!(own=> #ready_name.notify();));
         let takes_ready = self.roles.ready.is_some();
         let arguments: Vec<&TokenStream> = outer.iter().map(|param| &param.pattern).collect();
-        let (handed, given) = match (by_parameters, takes_ready) {
+        let (handed, passed) = match (by_parameters, takes_ready) {
             (true, false) if notify_outside.is_some() => (vec![], arguments),
             (false, false) if notify_outside.is_some() => (arguments, vec![]),
             (true, true) => (vec![], arguments.into_iter().chain([&ready.pattern]).collect()),
@@ -243,7 +243,7 @@ impl Parts<'_> {
         let outer_parens = with_stream(parens, list(caller));
         let returns_outer = if is_main { self.main_returns(function) } else { returns.clone() };
         let gone = Ident::new("AnAttributeBelowDaemonHasTakenThisFunctionAway", own);
-        let call = quote_spanned!(own=> #name(#(#given),*));
+        let call = quote_spanned!(own=> #name(#(#passed),*));
         let call = if runtime.is_some() { call } else { quote_spanned!(own=> let _ = #name; loop {}) };
         quote_spanned! {own=>
             #inert #[allow(unused_mut, unexpected_cfgs)] #visibility #word_fn #name #generics #outer_parens #returns_outer {

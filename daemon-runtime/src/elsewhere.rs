@@ -41,7 +41,7 @@ pub(crate) fn start(options: Daemon) -> Result<Ready> {
         (options.chroot.is_some(), "change the root directory"),
         (options.no_new_privileges, "set no_new_privileges"),
     ];
-    if let Some((_, what)) = required.into_iter().find(|(is_given, _)| *is_given) {
+    if let Some((_, what)) = required.into_iter().find(|(is_set, _)| *is_set) {
         let error = Error::new(Step::Privileges, ErrorKind::NotPermitted, what, NO_LINUX);
         return Err(error.advise("leave the option out, or run it on Linux"));
     }
@@ -66,7 +66,7 @@ pub(crate) fn start(options: Daemon) -> Result<Ready> {
         (options.start_timeout.is_some(), "start_timeout"),
         (options.trace, "trace"),
     ];
-    let left_out: Vec<&str> = left_out.into_iter().filter(|(is_given, _)| *is_given).map(|(_, name)| name).collect();
+    let left_out: Vec<&str> = left_out.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name).collect();
     let without = if left_out.is_empty() { String::new() } else { format!(", without {}", left_out.join(", ")) };
     report(&format!("{NO_LINUX}: the program stays in the foreground{without}"));
     Ok(Ready(()))

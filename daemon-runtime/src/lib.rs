@@ -90,8 +90,8 @@
 //! | `chdir` | absolute path | `/` | working directory |
 //! | `ignore_sigchld` | flag, or bool | off | children are reaped automatically, so `Command::status` fails with ECHILD |
 //! | `pid_file` | path | none | one instance: a file with the pid, locked for as long as the daemon lives |
-//! | `stdin` | path | `/dev/null` | standard input |
-//! | `stdout`, `stderr` | path | `/dev/null` | log files, appended to |
+//! | `stdin` | path, or `Stream` | `/dev/null` | standard input |
+//! | `stdout`, `stderr` | path, or `Stream` | `/dev/null` | log files, which are appended to |
 //! | `reopen_on_sighup` | flag, or bool | off | on SIGHUP reopen the log files, for logrotate(8) |
 //! | `user`, `group` | name or number | unchanged | drop privileges permanently, and test that they cannot be regained |
 //! | `chroot` | absolute path | none | root directory |

@@ -1,4 +1,4 @@
-//! The textbook's daemon, done right: it appends a line to a file every few seconds until it is told to stop.
+//! The textbook's daemon: it appends a line to a file every few seconds until it is told to stop.
 
 use std::env;
 use std::fs::{File, OpenOptions};
@@ -10,8 +10,6 @@ use std::thread;
 use std::time::Duration;
 
 use daemon_runtime::{Ready, daemon};
-use signal_hook::consts::SIGTERM;
-use signal_hook::iterator::Signals;
 
 /// What the launcher prepares at the terminal, where a mistake is still seen.
 struct Hello {
@@ -74,9 +72,26 @@ fn main(mut hello: Hello, ready: Ready) -> io::Result<()> {
 }
 
 /// A message when SIGTERM comes.
+#[cfg(unix)]
 fn on_sigterm() -> io::Result<Receiver<()>> {
-    let mut signals = Signals::new([SIGTERM])?;
+    let mut signals = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM])?;
     let (send, receive) = mpsc::channel();
     thread::spawn(move || signals.forever().try_for_each(|_| send.send(())));
     Ok(receive)
+}
+
+/// No message: there is no such signal.
+#[cfg(not(unix))]
+fn on_sigterm() -> io::Result<Receiver<()>> {
+    let (send, receive) = mpsc::channel();
+    // The receiver would see a sender that is gone.
+    thread::spawn(move || loop_with(send));
+    Ok(receive)
+}
+
+#[cfg(not(unix))]
+fn loop_with(_send: mpsc::Sender<()>) {
+    loop {
+        thread::park();
+    }
 }
