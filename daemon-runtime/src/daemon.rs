@@ -137,8 +137,8 @@ impl Daemon {
         /// The same for standard error. The same file as [`stdout`](Self::stdout) is opened once, so that lines do not
         /// overwrite each other. Default: `/dev/null`.
         stderr: impl OptionValue<Stream> = "\"/var/log/app.log\"";
-        /// Whether `SIGHUP` reopens the log files, for logrotate(8), from the moment that the daemon is ready. Before that
-        /// it ends a start that does not handle it. Default: off.
+        /// Whether `SIGHUP` reopens the log files, for logrotate(8). One that comes before the daemon is ready is remembered
+        /// until then. In the foreground it tells systemd about the reload, for `Type=notify-reload`. Default: off.
         ///
         /// If a file cannot be opened, the old one stays in use and a line in it says why. A handler that the program
         /// has installed before the daemon is ready is called afterwards. A handler installed later must call the
@@ -158,7 +158,8 @@ impl Daemon {
         /// }
         /// ```
         reopen_on_sighup: impl OptionValue<bool> = "true";
-        /// The user to become, by name or number. Only root may ask for it. Default: unchanged.
+        /// The user to become, by name or number. Only root, or a process with `CAP_SETUID` and `CAP_SETGID`, may become
+        /// another user; who already is that user, in no group beyond its own, need not be root. Default: unchanged.
         ///
         /// Also sets the primary group, unless [`group`](Self::group) is given, the supplementary groups from the
         /// group database (none for a number without an entry), and `USER`, `LOGNAME`, `HOME` and `SHELL`. The
@@ -168,7 +169,7 @@ impl Daemon {
         /// The C library cannot tell an unreadable group database from an empty one; then the daemon has fewer groups,
         /// never more.
         user: impl OptionValue<Id> = "\"www-data\"";
-        /// The group to become, by name or number. Only root may ask for it. Default: the user's, if a user is given.
+        /// The group to become, by name or number, as [`user`](Self::user). Default: the user's, if a user is given.
         ///
         /// Without a user the supplementary groups are cleared.
         group: impl OptionValue<Id> = "33";
@@ -184,7 +185,7 @@ impl Daemon {
         /// Inherited descriptors to keep open, at their numbers; 3 and above. Default: none.
         keep_fds: impl OptionValue<Vec<i32>> = "[3, 4]";
         /// The environment variables to keep; all others are cleared, and `PATH`, unless it is named here, is systemd's
-        /// default. Default: all but those that describe the terminal and the login session.
+        /// default. What is cleared is also overwritten in /proc/PID/environ. Default: see [the environment](crate#the-environment).
         keep_env: impl OptionValue<Vec<OsString>> = "[\"RUST_LOG\", \"LANG\"]";
         /// Whether not to detach. Default: [`supervised`](crate::supervised).
         ///

@@ -178,22 +178,62 @@
 //!
 //! # Limits
 //!
-//! * Linux 5.9 or newer, for close_range(2), and not on MIPS.
+//! * It detaches on Linux from 4.1 on: older kernels show no locks in /proc. On other systems it stays in the foreground, and says
+//!   so.
 //! * A SIGKILL that hits the launcher between its last message to the daemon and its exit, a few microseconds, is its exit
 //!   code although the daemon runs.
-//! * The daemon must be the first to start threads. Static constructors or `setup` may start none that still run.
-//! * With `setup`, an option that is no literal, or by hand, inherited descriptors are listed in /proc/self/fd to tell
-//!   them from the program's own, which takes time in proportion to their number. Otherwise the cost is constant.
+//! * The daemon must be the first to start threads. Constructors, `setup` or the code before the call may start none that still
+//!   run. In a process of much memory the two forks take long, as they copy its page tables: start the daemon early.
+//! * A library that has opened a descriptor before main without close-on-exec cannot be told from the shell: it is closed. Name
+//!   it in `keep_fds`. What is open at the first call into this crate ([`Daemon::new`], [`supervised`], [`Instance::at`], or the
+//!   attribute) is what counts; the time is linear in the number of descriptors, at most three calls each.
+//! * Record locks of fcntl(2), as SQLite holds them, are not passed on by a fork: a start that would lose one is refused. Memory
+//!   locks (mlock(2)), alarms and timers, and pending requests of io_uring are lost without a word. Open databases and set
+//!   timers in the body.
 //! * Children started in `setup` belong to the launcher; nobody waits for them.
+//! * Children started before the daemon is ready keep the launcher's stdout and stderr, and `$(app)` waits for them: give them
+//!   others, or start them after [`Ready::notify`].
 //! * A daemon that blocks all signals while it starts outlives a launcher that was killed, until it is ready. Then it
 //!   ends.
 //! * Processes that main's body starts before it is ready, and that leave the daemon's process group, are not ended with a
 //!   failed start.
 //! * A program that main's body becomes by exec before it is ready can never be ready, and outlives a launcher that was
-//!   killed.
+//!   killed. One that it becomes afterwards has no handler for SIGHUP any more.
 //! * SIGIO is in use until the daemon is ready, and then back to its default.
+//! * Who may read the pid file can lock it, and so prevent a start, which then says who it is. Put it into a directory that
+//!   strangers cannot enter. lslocks(8) shows the launcher's pid beside the lock, since that has taken it.
+//! * Exit handlers that `setup` has registered run after the pid file is gone: the last registered runs first.
+//! * After a SIGTERM that nobody handles the pid file is gone while the memory is still being freed and the port is still bound.
+//!   [`Instance::stop`] waits for the process; a script that waits for the file starts too early.
+//! * With a pid file, SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGABRT have a handler. `ctrlc::try_set_handler` takes that for the
+//!   program's own, and fails: use `ctrlc::set_handler`.
 //! * SIGKILL of a running daemon leaves the pid file where it is; so does SIGKILL of a launcher, as an empty file, in the
 //!   moment between its creation and the fork. It is unlocked, so it blocks no start.
+//! * Root follows a symbolic link to a log, stdin or pid file only if the link is root's.
+//! * With `user` the session keyring is left, keyctl(2); a filter must not kill for that call.
+//! * A set-user-ID program may become the user whose rights it has; the options and the environment are those of whoever starts
+//!   it, so do not take paths from them.
+//! * A program that starts itself anew by its path needs an absolute one: the daemon works in `/`.
+//!
+//! # The environment
+//!
+//! What describes the terminal or the shell always goes; `*` stands for any end:
+//!
+//! `TERM`, `TERM_*`, `TERMCAP`, `COLORTERM`, `COLUMNS`, `LINES`, `VTE_VERSION`, `KONSOLE_*`, `WT_SESSION`, `WINDOWID`, `GPG_TTY`,
+//! `SSH_CLIENT`, `SSH_CONNECTION`, `SSH_TTY`, `SSH_ORIGINAL_COMMAND`, `TMUX*`, `STY`, `WINDOW`, `XDG_ACTIVATION_TOKEN`,
+//! `DESKTOP_STARTUP_ID`, `PWD`, `OLDPWD`, `SHLVL`, `_`
+//!
+//! What describes the login session stays for a user's own daemon; it goes for root's, and where `user` changes who it is:
+//!
+//! `DISPLAY`, `XAUTHORITY`, `ICEAUTHORITY`, `WAYLAND_DISPLAY`, `WAYLAND_SOCKET`, `SSH_AUTH_SOCK`, `SSH_AGENT_PID`,
+//! `GPG_AGENT_INFO`, `XDG_RUNTIME_DIR`, `XDG_SESSION_*`, `XDG_SEAT*`, `XDG_VTNR`, `XDG_CURRENT_DESKTOP`, `DESKTOP_SESSION`,
+//! `DBUS_SESSION_BUS_*`, `SESSION_MANAGER`, `SUDO_*`, `DOAS_USER`, `PKEXEC_UID`
+//!
+//! What belongs to the old user goes where `user` changes who the daemon is:
+//!
+//! `MAIL`, `XDG_CONFIG_HOME`, `XDG_CACHE_HOME`, `XDG_DATA_HOME`, `XDG_STATE_HOME`, `KRB5CCNAME`, `TMPDIR`
+//!
+//! What is for another service goes where the program does not run as one: `NOTIFY_SOCKET`, `WATCHDOG_PID`, `WATCHDOG_USEC`.
 //!
 //! # Guides
 //!

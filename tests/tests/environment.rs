@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use std::path::Path;
 
 use tests::{Family, Launch, Proc, TAG};
 
@@ -186,4 +189,22 @@ fn wrong_names() {
         end.assert_code(64).assert_one_line().assert_says(&["keep_env", says]);
         family.assert_gone();
     }
+}
+
+/// The documentation's lists are those of the source, in the same order.
+#[test]
+fn documentation_has_all_variables() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../daemon-runtime/src");
+    let read = |file: &str| fs::read_to_string(root.join(file)).expect("a source");
+    let (code, manual) = (read("step/environment.rs"), read("lib.rs"));
+    let (_, code) = code.split_once("const TERMINAL").expect("the first list");
+    let (code, _) = code.split_once("/// A PATH for").expect("the end of the last list");
+    // The doc comments between them have no quotes.
+    let in_code: Vec<&str> = code.split('"').skip(1).step_by(2).collect();
+    let (_, manual) = manual.split_once("//! # The environment").expect("the section");
+    let (manual, _) = manual.split_once("//! # ").expect("the next section");
+    let all = manual.split('`').skip(1).step_by(2);
+    let documented: Vec<&str> = all.filter(|word| *word != "*" && *word != "user").collect();
+    assert!(in_code.len() > 50, "only {in_code:?}");
+    assert_eq!(documented, in_code);
 }

@@ -206,6 +206,48 @@ fn notifies_of_a_failed_start() {
     assert!(socket.recv(&mut [0]).is_err(), "it is told more than once");
 }
 
+/// Type=notify-reload: a reload is told from its begin to its end, as systemd 253 and newer wait for it.
+#[test]
+fn notifies_of_a_reload() {
+    let family = Family::new();
+    let path = family.path("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    let ready = env!("CARGO_BIN_EXE_ready");
+    let launch = family.launch(ready).env("NOTIFY_SOCKET", &path).env("DAEMON_REOPEN_ON_SIGHUP", "");
+    let server = launch.env("DAEMON_STDERR", family.path("log")).start();
+    assert!(has(&receive(&socket), "READY=1"), "the start");
+    for _ in 0..3 {
+        server.signal(Signal::SIGHUP);
+        let message = receive(&socket);
+        assert!(has(&message, "RELOADING=1"), "{message:?}");
+        let time = message.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).expect("a time");
+        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).expect("a clock");
+        let now = now.tv_sec() * 1_000_000 + now.tv_nsec() / 1_000;
+        let age = now - time.parse::<i64>().expect("a number");
+        assert!((0..20_000_000).contains(&age) && !time.starts_with('0'), "{time} is {age} microseconds ago");
+        assert!(has(&receive(&socket), "READY=1"), "the end of the reload");
+    }
+    server.signal(Signal::SIGTERM);
+    server.end().assert_signal(Signal::SIGTERM);
+}
+
+/// Only a start can fail: a client's command that is done with code 0 tells nothing.
+#[test]
+fn no_false_alarm() {
+    let family = Family::new();
+    let path = family.path("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    socket.set_nonblocking(true).expect("a socket need not wait");
+    let hello = env!("CARGO_BIN_EXE_opens_in_setup");
+    family.launch(hello).env("DAEMON_SETUP", "exit=0").env("NOTIFY_SOCKET", &path).run().assert_code(0);
+    assert!(socket.recv(&mut [0; 99]).is_err(), "code 0 is told as a failed start");
+    family.launch(hello).env("DAEMON_SETUP", "exit=4").env("NOTIFY_SOCKET", &path).run().assert_code(4);
+    let mut message = [0; 200];
+    let length = socket.recv(&mut message).expect("a failed start is told");
+    let message = String::from_utf8_lossy(&message[..length]);
+    assert!(message.contains("exit code 4"), "{message:?}");
+}
+
 // ---- start-stop-daemon
 
 #[test]

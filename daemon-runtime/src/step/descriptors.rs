@@ -18,7 +18,7 @@ use crate::sys::{self, FileId, retry};
 /// The first descriptor that is no standard stream.
 const FIRST: RawFd = 3;
 /// Without /proc no number above this one is asked for: Linux allows no more by default, proc_sys_fs(5), `nr_open`.
-const LAST: u64 = 1 << 20;
+const LAST: RawFd = 1 << 20;
 
 /// A descriptor that was open at the first call, and what it was.
 #[derive(Clone, Copy)]
@@ -50,8 +50,8 @@ fn list_numbers() -> nix::Result<Vec<RawFd>> {
         }
         // Without /proc each number below the limit may be open.
         Err(Errno::ENOENT | Errno::EACCES) => {
-            let limit = getrlimit(Resource::RLIMIT_NOFILE)?.0.min(LAST);
-            Ok((FIRST..limit as RawFd).collect())
+            let limit = RawFd::try_from(getrlimit(Resource::RLIMIT_NOFILE)?.0).unwrap_or(RawFd::MAX);
+            Ok((FIRST..limit.min(LAST)).collect())
         }
         Err(errno) => Err(errno),
     }

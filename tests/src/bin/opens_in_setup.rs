@@ -31,6 +31,7 @@ fn prepare() -> fixture::Result<Prepared> {
             "close" => close(value.parse::<i32>()?)?,
             "open" => prepared.opened.push(File::open(value)?.into()),
             "c_open" => prepared.opened.push(open(value, OFlag::O_RDONLY, Mode::empty())?),
+            "exit" => std::process::exit(value.parse()?),
             "block" | "ignore" => fixture::set_signal(verb, value.parse()?)?,
             "read" => prepared.secret = Some(File::open(value)?),
             "listen" => prepared.listener = Some(TcpListener::bind(value)?),
