@@ -6,56 +6,59 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::contender::Contender;
+use crate::harness::processor_time;
 use crate::launch::median;
 use crate::table::{Table, Unit};
 
 pub fn measure(contenders: &[Contender], builds: usize, table: &mut Table) -> Result<(), Box<dyn Error>> {
     let mut debug = vec![Vec::new(); contenders.len()];
-    let mut release = debug.clone();
+    let (mut debug_processor, mut release) = (debug.clone(), debug.clone());
     let mut crates = vec![None; contenders.len()];
-    let mut sizes = crates.clone();
     for build in 1..=builds {
         eprintln!("build {build} of {builds}");
         for (at, contender) in contenders.iter().enumerate() {
-            let Some(package) = contender.package else {
-                sizes[at] =
-                    (contender.name == "C").then(|| fs::metadata(&contender.command[0]).ok()).flatten().map(size);
-                continue;
-            };
-            debug[at].push(cold(package, "dev")?.0);
-            let (time, compiled) = cold(package, "release")?;
-            release[at].push(time);
-            crates[at] = Some(compiled);
-            sizes[at] = Some(size(fs::metadata(&contender.command[0])?));
+            let Some(binary) = contender.binary else { continue };
+            let build = cold(binary, "dev")?;
+            debug[at].push(build.time);
+            debug_processor[at].push(build.processor);
+            crates[at] = Some(build.crates);
+            release[at].push(cold(binary, "release")?.time);
         }
     }
-    let floor = contenders.iter().position(|contender| !contender.detaches()).and_then(|at| sizes[at]);
-    let growth = sizes.iter().map(|size| Some((*size)? - floor?)).collect();
-    table.row("cold debug build", Unit::Seconds, debug.into_iter().map(median).collect());
-    table.row("cold release build", Unit::Seconds, release.into_iter().map(median).collect());
+    let sizes = contenders.iter().map(|contender| {
+        contender.binary.map(|_| fs::metadata(&contender.command[0]).map(|file| file.len() as f64)).transpose()
+    });
+    let sizes = sizes.collect::<Result<_, _>>()?;
+    let medians = |times: Vec<Vec<f64>>| times.into_iter().map(median).collect();
+    table.row_and_difference("cold debug build", Unit::Seconds, medians(debug));
+    table.row("cold debug build, processor time", Unit::Seconds, medians(debug_processor));
+    table.row("cold release build", Unit::Seconds, medians(release));
     table.row("crates built besides its own", Unit::Number, crates);
-    table.row("stripped program", Unit::Bytes, sizes);
-    table.row("stripped program over the empty one", Unit::Bytes, growth);
+    table.row_and_difference("stripped program", Unit::Bytes, sizes);
     Ok(())
 }
 
-fn size(file: fs::Metadata) -> f64 {
-    file.len() as f64
+struct Build {
+    time: f64,
+    processor: f64,
+    /// How many crates were compiled for it.
+    crates: f64,
 }
 
-/// Builds into an empty folder: the seconds that it takes, and the crates compiled for it.
-fn cold(package: &str, profile: &str) -> Result<(f64, f64), Box<dyn Error>> {
-    let folder = "target/cold";
-    let _ = fs::remove_dir_all(folder);
+/// Builds into an empty directory.
+fn cold((package, binary): (&str, &str), profile: &str) -> Result<Build, Box<dyn Error>> {
+    let directory = "target/cold";
+    let _ = fs::remove_dir_all(directory);
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--offline", "--locked", "--package", package, "--profile", profile, "--target-dir", folder]);
-    let start = Instant::now();
-    let output = cargo.stdout(Stdio::null()).output()?;
-    let seconds = start.elapsed().as_secs_f64();
+    cargo.args(["build", "--offline", "--locked", "--package", package, "--bin", binary, "--profile", profile]);
+    let (before, began) = (processor_time()?, Instant::now());
+    let output = cargo.args(["--target-dir", directory]).stdout(Stdio::null()).output()?;
+    let (time, processor) = (began.elapsed().as_secs_f64(), (processor_time()? - before).as_secs_f64());
     let said = String::from_utf8_lossy(&output.stderr);
-    fs::remove_dir_all(folder)?;
-    match output.status.success() {
-        true => Ok((seconds, said.lines().filter(|line| line.trim().starts_with("Compiling ")).count() as f64 - 1.0)),
-        false => Err(format!("{package} does not build: {said}").into()),
+    fs::remove_dir_all(directory)?;
+    if !output.status.success() {
+        return Err(format!("{binary} does not build: {said}").into());
     }
+    let crates = said.lines().filter(|line| line.trim().starts_with("Compiling ")).count() as f64 - 1.0;
+    Ok(Build { time, processor, crates })
 }

@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::contender::Contender;
-use crate::harness::Harness;
+use crate::harness::{Harness, Start};
 use crate::launch::{Limit, median, open, set_limit};
 use crate::table::{Table, Unit};
 
@@ -24,18 +24,16 @@ pub fn measure(harness: &Harness, contenders: &[Contender], table: &mut Table) -
         counts.push(runs.inspect_err(|why| eprintln!("without strace: {why}")).ok().and_then(median));
     }
     drop(inherited);
-    let floor = contenders.iter().position(|contender| !contender.detaches()).and_then(|at| counts[at]);
-    let over = counts.iter().map(|count| Some((*count)? - floor?)).collect();
-    table.row("system calls", Unit::Number, counts);
-    table.row("system calls over the empty program", Unit::Number, over);
+    table.row_and_difference("system calls", Unit::Number, counts);
     Ok(())
 }
 
 fn count(harness: &Harness, contender: &Contender) -> Result<f64, Box<dyn Error>> {
     let log = harness.file("strace");
     let file = log.to_string_lossy();
-    // `stay`, so that the empty program's sleep is counted, as that of the others is.
-    let mut strace = harness.command(&["strace", "-f", "-qq", "-o", &file], contender, 0, &["stay"]).spawn()?;
+    // The empty program's sleep is counted, as that of the others is.
+    let start = Start { bytes: 0, pid_file: false, stays: true };
+    let mut strace = harness.command(&["strace", "-f", "-qq", "-o", &file], contender, &start).spawn()?;
     let report = harness.report()?;
     // The sleep that ends the body is under way before the kill can cut it off.
     let sleeps = |log: &str| log.contains("nanosleep(");

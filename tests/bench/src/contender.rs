@@ -6,33 +6,57 @@ use std::process::Command;
 
 use crate::harness::Harness;
 
+/// Contenders are compared within their group.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Group {
+    /// The empty program: what all measures begin with.
+    Floor,
+    /// The launcher waits until the daemon says that it is ready.
+    Waits,
+    /// The launcher exits as soon as it has forked.
+    DoesNotWait,
+}
+
 pub struct Contender {
     pub name: &'static str,
+    pub group: Group,
     /// The crate whose version the name is printed with.
     crate_name: Option<&'static str>,
-    /// The cargo package that makes it.
-    pub package: Option<&'static str>,
+    /// The cargo package and the binary in it.
+    pub binary: Option<(&'static str, &'static str)>,
     pub command: Vec<String>,
-    /// Whether the launcher waits until the daemon says that it is ready.
-    pub waits: bool,
-    /// What its daemon is not, although it was asked for.
+    /// The command where it has a pid file, if it can have one.
+    with_pid_file: Option<Vec<String>>,
+    /// Whether it is ready before it has loaded its data.
+    pub loads_late: bool,
+    /// What its daemon is not, although it was told to be.
     pub lacks: Vec<&'static str>,
 }
 
+pub const OPEN: &str = "left with inherited descriptors";
+
 impl Contender {
-    /// One of the other Rust crates: the fastest of them is what ratios are to.
+    pub fn is_ours(&self) -> bool {
+        self.crate_name == Some("daemon-runtime")
+    }
+
+    /// One of the other Rust crates: ratios are to the best of them in a group.
     pub fn is_rival(&self) -> bool {
-        self.crate_name.is_some_and(|name| name != "daemon-runtime")
+        self.crate_name.is_some() && !self.is_ours()
     }
 
-    pub fn detaches(&self) -> bool {
-        self.name != "empty program"
+    pub fn closes(&self) -> bool {
+        !self.lacks.contains(&OPEN)
     }
 
-    fn build(&self, c: &str) -> io::Result<()> {
-        let command = match self.package {
-            Some(package) => &["cargo", "build", "--quiet", "--release", "--package", package][..],
-            None if self.name == "C" => &["cc", "-O2", "-s", "-w", "-o", c, "contenders/c/daemon.c"],
+    pub fn command(&self, pid_file: bool) -> Option<&[String]> {
+        if pid_file { self.with_pid_file.as_deref() } else { Some(&self.command) }
+    }
+
+    fn build(&self) -> io::Result<()> {
+        let command = match self.binary {
+            Some((package, _)) => &["cargo", "build", "--quiet", "--release", "--package", package][..],
+            None if self.name == "C" => &["cc", "-O2", "-s", "-w", "-o", &self.command[0], "contenders/c/daemon.c"],
             None => return Ok(()),
         };
         match Command::new(command[0]).args(&command[1..]).status()?.success() {
@@ -41,50 +65,62 @@ impl Contender {
         }
     }
 
-    /// The name as it is printed, in lines.
-    pub fn title(&self) -> Vec<String> {
+    /// The name with the version.
+    pub fn title(&self) -> String {
         let version = self.crate_name.and_then(locked_version).or_else(|| {
             let query = "import importlib.metadata as m; print(m.version('python-daemon'))";
             (self.name == "python-daemon").then(|| output(&["/usr/bin/python3", "-c", query])).flatten()
         });
-        [Some(self.name.into()), version].into_iter().flatten().collect()
+        [self.name.to_owned()].into_iter().chain(version).collect::<Vec<_>>().join(" ")
     }
 }
 
 /// All contenders that can be built here and make a daemon. Says which are left out.
 pub fn all(harness: &Harness) -> Vec<Contender> {
-    let rust = |name, crate_name, package: &'static str, waits| Contender {
+    let release = concat!(env!("CARGO_MANIFEST_DIR"), "/target/release/");
+    let rust = |name, group, crate_name, package, binary| Contender {
         name,
+        group,
         crate_name,
-        package: Some(package),
-        command: vec![format!("target/release/{package}")],
-        waits,
+        binary: Some((package, binary)),
+        command: vec![format!("{release}{binary}")],
+        with_pid_file: None,
+        loads_late: false,
         lacks: Vec::new(),
     };
-    let other =
-        |name, command| Contender { name, crate_name: None, package: None, command, waits: false, lacks: Vec::new() };
-    let c = harness.file("daemon").to_string_lossy().into_owned();
+    let other = |name, crate_name, package| rust(name, Group::DoesNotWait, Some(crate_name), package, package);
+    let waiting = |name, crate_name, package| Contender { group: Group::Waits, ..other(name, crate_name, package) };
+    // One program for both, as their options are values in any case.
+    let locks = |contender: Contender| Contender { with_pid_file: Some(contender.command.clone()), ..contender };
+    let ours = |name, binary, pid_file| Contender {
+        with_pid_file: Some(vec![format!("{release}{pid_file}")]),
+        ..rust(name, Group::Waits, Some("daemon-runtime"), "bench-ours", binary)
+    };
+    let bare = |name, command| Contender { binary: None, command, ..rust(name, Group::DoesNotWait, None, "", "") };
+    // By its path, because the first python3 may be one without Debian's packages.
+    let python =
+        vec!["/usr/bin/python3".into(), concat!(env!("CARGO_MANIFEST_DIR"), "/contenders/python/main.py").into()];
     let contenders = vec![
-        rust("empty program", None, "bench-empty", false),
-        other("C", vec![c.clone()]),
-        rust("#[daemon]", Some("daemon-runtime"), "bench-ours", true),
-        rust("#[…] Ready", Some("daemon-runtime"), "bench-ours-ready", true),
-        rust("daemonize", Some("daemonize"), "bench-daemonize", false),
-        rust("fork daemon", Some("fork"), "bench-fork", false),
-        rust("daemonize-me", Some("daemonize-me"), "bench-daemonize-me", false),
-        rust("fork checked", Some("fork"), "bench-fork-checked", true),
-        rust("dmon", Some("dmon"), "bench-dmon", true),
-        rust("blivet", Some("blivet"), "bench-blivet", true),
-        // By its path, because the first python3 may be one without Debian's packages.
-        other("python-daemon", vec!["/usr/bin/python3".into(), "contenders/python/main.py".into()]),
+        rust("empty program", Group::Floor, None, "bench-empty", "bench-empty"),
+        Contender { loads_late: true, ..ours("#[daemon]", "literals", "literals-pid-file") },
+        ours("#[daemon], Ready", "ready", "ready-pid-file"),
+        ours("#[daemon], setup, Ready", "setup", "setup"),
+        waiting("fork::checked_daemon", "fork", "bench-fork-checked"),
+        locks(waiting("dmon", "dmon", "bench-dmon")),
+        locks(waiting("blivet", "blivet", "bench-blivet")),
+        bare("C", vec![harness.file("daemon").to_string_lossy().into_owned()]),
+        locks(other("daemonize", "daemonize", "bench-daemonize")),
+        other("fork::daemon", "fork", "bench-fork"),
+        locks(other("daemonize-me", "daemonize-me", "bench-daemonize-me")),
+        locks(bare("python-daemon", python)),
     ];
-    let works = |contender: &mut Contender| {
-        let probed = contender.build(&c).and_then(|()| harness.probe(contender));
+    let works = |mut contender: Contender| {
+        let probed = contender.build().and_then(|()| harness.probe(&contender));
         harness.end_all().expect("children end");
         contender.lacks = probed.inspect_err(|why| eprintln!("without {}: {why}", contender.name)).ok()?;
-        Some(())
+        Some(contender)
     };
-    contenders.into_iter().filter_map(|mut contender| works(&mut contender).map(|()| contender)).collect()
+    contenders.into_iter().filter_map(works).collect()
 }
 
 /// What a command prints, if it succeeds.

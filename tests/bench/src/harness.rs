@@ -11,19 +11,33 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_child_subreaper;
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
+use nix::sys::time::TimeVal;
 use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, mkfifo};
+use nix::unistd::{Pid, dup, mkfifo};
 
-use crate::contender::Contender;
+use crate::contender::{Contender, Group, OPEN};
 
 /// Longer than the slowest contender takes with a million descriptors.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The literal of those contenders that must have one.
+const PID_FILE: &str = "pid";
+
 pub struct Harness {
-    folder: PathBuf,
+    directory: PathBuf,
     fifo: File,
+}
+
+/// How a contender is started.
+pub struct Start {
+    /// So much data is loaded.
+    pub bytes: usize,
+    pub pid_file: bool,
+    /// The empty program stays, as the others do.
+    pub stays: bool,
 }
 
 /// What a body reports.
@@ -32,51 +46,58 @@ pub struct Report {
     pub pid: i32,
 }
 
-/// How long after the start of the process the launcher was back, and the body ran.
+/// How long after the start of the process the launcher was back, and the body ran; and the processor time of all the
+/// launch's processes together, which other work on the machine changes little.
 pub struct Launch {
     pub back: Duration,
     pub body: Duration,
+    pub processor: Duration,
 }
 
 impl Harness {
     pub fn new() -> io::Result<Harness> {
         // Orphaned daemons come here, so that they can be waited for.
         set_child_subreaper(true)?;
-        let folder = std::env::temp_dir().join(format!("bench-{}", std::process::id()));
-        fs::create_dir(&folder)?;
-        mkfifo(&folder.join("fifo"), Mode::from_bits_truncate(0o600))?;
+        let directory = std::env::temp_dir().join(format!("bench-{}", std::process::id()));
+        fs::create_dir(&directory)?;
+        mkfifo(&directory.join("fifo"), Mode::from_bits_truncate(0o600))?;
         // Also for writing: then opening does not wait, and reading sees no end of file.
-        let fifo = OpenOptions::new().read(true).write(true).open(folder.join("fifo"))?;
-        Ok(Harness { folder, fifo })
+        let fifo = OpenOptions::new().read(true).write(true).open(directory.join("fifo"))?;
+        Ok(Harness { directory, fifo })
     }
 
     /// A path for a file that lives as long as the benchmark.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.directory.join(name)
     }
 
-    /// A command with the arguments that every body takes: the fifo, the bytes to touch, and what else is asked.
-    pub fn command(&self, words: &[&str], contender: &Contender, bytes: usize, more: &[&str]) -> Command {
-        let words = words.iter().copied().chain(contender.command.iter().map(String::as_str)).collect::<Vec<_>>();
+    /// A contender's command, below another one if `words` are not empty.
+    pub fn command(&self, words: &[&str], contender: &Contender, start: &Start) -> Command {
+        let program = contender.command(start.pid_file).unwrap_or_default();
+        let words: Vec<&str> = words.iter().copied().chain(program.iter().map(String::as_str)).collect();
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).arg(self.file("fifo")).arg(bytes.to_string()).args(more);
+        let pid_file = if start.pid_file { self.file(PID_FILE) } else { PathBuf::new() };
+        command.args(&words[1..]).arg(self.file("fifo")).arg(start.bytes.to_string()).arg(pid_file);
+        command.args(start.stays.then_some("stay")).current_dir(&self.directory);
         // Cargo's LD_LIBRARY_PATH alone makes a start slower than it is.
         command.env_clear().env("PATH", "/usr/bin:/bin");
         command
     }
 
-    /// One launch. The daemon is left running.
-    pub fn launch(&self, contender: &Contender, bytes: usize) -> io::Result<Launch> {
-        let mut command = self.command(&[], contender, bytes, &[]);
-        let (start, started) = (Instant::now(), SystemTime::now());
+    /// One launch. Nothing of it is left.
+    pub fn launch(&self, contender: &Contender, start: &Start) -> io::Result<Launch> {
+        let mut command = self.command(&[], contender, start);
+        let before = processor_time()?;
+        let (began, began_at) = (Instant::now(), SystemTime::now());
         let status = command.spawn()?.wait()?;
-        let back = start.elapsed();
+        let back = began.elapsed();
         if !status.success() {
             return Err(io::Error::other(format!("the launcher ended with {status}")));
         }
         let report = self.report()?;
-        let body = report.began.duration_since(started).map_err(io::Error::other)?;
-        Ok(Launch { back, body })
+        let body = report.began.duration_since(began_at).map_err(io::Error::other)?;
+        self.end_all()?;
+        Ok(Launch { back, body, processor: processor_time()? - before })
     }
 
     /// Waits for a body's report.
@@ -106,21 +127,27 @@ impl Harness {
                 _ => continue,
             }
         }
-        // A report that nobody waited for is not the next one's.
+        // A report that nobody waited for is not the next one's; nor is a pid file, which would be in the way of some.
         while self.has_report(PollTimeout::ZERO)? {
             self.report()?;
         }
-        Ok(())
+        match fs::remove_file(self.file(PID_FILE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
-    /// Tries a contender out. What its daemon is not, although it was asked for; or an error if there is none at all.
+    /// Tries a contender out. What its daemon is not, although it was told to be; or an error if there is none at all.
     pub fn probe(&self, contender: &Contender) -> io::Result<Vec<&'static str>> {
-        let mut launcher = self.command(&[], contender, 0, &[]).spawn()?;
-        let start = Instant::now();
+        let start = Start { bytes: 0, pid_file: false, stays: false };
+        let inherited = dup(File::open(&self.directory)?)?;
+        let mut launcher = self.command(&[], contender, &start).spawn()?;
+        drop(inherited);
+        let began = Instant::now();
         let status = loop {
             match launcher.try_wait()? {
                 Some(status) => break status,
-                None if start.elapsed() > Duration::from_secs(10) => {
+                None if began.elapsed() > Duration::from_secs(10) => {
                     return Err(io::Error::other("the launcher stays"));
                 }
                 None => sleep(Duration::from_millis(5)),
@@ -130,7 +157,7 @@ impl Harness {
             return Err(io::Error::other(format!("the launcher ended with {status}")));
         }
         let report = self.report()?;
-        if !contender.detaches() {
+        if contender.group == Group::Floor {
             return Ok(Vec::new());
         }
         let process = PathBuf::from(format!("/proc/{}", report.pid));
@@ -138,8 +165,15 @@ impl Harness {
         let leads =
             |path: &str, target: &str| fs::read_link(process.join(path)).is_ok_and(|to| to.as_os_str() == target);
         let own = session(fs::read_to_string("/proc/self/stat")?);
+        let its = session(fs::read_to_string(process.join("stat"))?);
+        let mut open = fs::read_dir(process.join("fd"))?;
+        let is_inherited = |entry: io::Result<fs::DirEntry>| {
+            entry.and_then(|entry| fs::read_link(entry.path())).is_ok_and(|link| link == self.directory)
+        };
         let facts = [
-            ("not in a session of its own", session(fs::read_to_string(process.join("stat"))?) != own),
+            ("not in a session of its own", its != own),
+            ("still the session's leader", its != Some(report.pid.to_string())),
+            (OPEN, !open.any(is_inherited)),
             ("not in /", leads("cwd", "/")),
             ("without its umask", fs::read_to_string(process.join("status"))?.contains("Umask:\t0022")),
             ("without stdin on /dev/null", leads("fd/0", "/dev/null")),
@@ -150,9 +184,16 @@ impl Harness {
     }
 }
 
+/// Of all children that have been waited for, and theirs.
+pub fn processor_time() -> io::Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let time = |part: TimeVal| Duration::new(part.tv_sec() as u64, part.tv_usec() as u32 * 1_000);
+    Ok(time(usage.user_time()) + time(usage.system_time()))
+}
+
 impl Drop for Harness {
     fn drop(&mut self) {
         let _ = self.end_all();
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_dir_all(&self.directory);
     }
 }

@@ -8,16 +8,18 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::dup;
 
 use crate::contender::Contender;
-use crate::harness::Harness;
+use crate::harness::{Harness, Start};
 use crate::table::{Table, Unit};
 
 /// What the program finds when it starts.
 struct Case {
+    title: &'static str,
     /// Inherited descriptors besides the standard ones.
     descriptors: usize,
     limit: Limit,
-    /// Bytes that the program has touched when it daemonizes, or in our case, when its body begins.
-    bytes: usize,
+    start: Start,
+    /// Only who does the same work takes part.
+    takes_part: fn(&Contender) -> bool,
     /// One in so many of the rounds, for what takes long.
     share: usize,
 }
@@ -30,12 +32,28 @@ pub enum Limit {
     Maximum,
 }
 
-const CASES: [Case; 5] = [
-    Case { descriptors: 10, limit: Limit::Usual, bytes: 0, share: 1 },
-    Case { descriptors: 10, limit: Limit::Maximum, bytes: 0, share: 1 },
-    Case { descriptors: 10_000, limit: Limit::Maximum, bytes: 0, share: 1 },
-    Case { descriptors: 1_000_000, limit: Limit::Maximum, bytes: 0, share: 1 },
-    Case { descriptors: 10, limit: Limit::Usual, bytes: 1 << 30, share: 5 },
+const USUAL: Case = Case {
+    title: "",
+    descriptors: 10,
+    limit: Limit::Usual,
+    start: Start { bytes: 0, pid_file: false, stays: false },
+    takes_part: |_| true,
+    share: 1,
+};
+
+const CASES: [Case; 6] = [
+    USUAL,
+    Case { title: ", with a pid file", start: Start { pid_file: true, ..USUAL.start }, ..USUAL },
+    Case { limit: Limit::Maximum, ..USUAL },
+    Case { descriptors: 10_000, limit: Limit::Maximum, takes_part: Contender::closes, share: 3, ..USUAL },
+    Case { descriptors: 1_000_000, limit: Limit::Maximum, takes_part: Contender::closes, share: 3, ..USUAL },
+    Case {
+        title: ", after 1 GiB was loaded",
+        start: Start { bytes: 1 << 30, ..USUAL.start },
+        takes_part: |contender| !contender.loads_late,
+        share: 10,
+        ..USUAL
+    },
 ];
 
 pub fn measure(
@@ -50,39 +68,37 @@ pub fn measure(
         let limit = set_limit(case.limit)?;
         // A few are left for the program's own.
         let descriptors = case.descriptors.min(limit as usize - 100);
-        let data = if case.bytes > 0 { ", 1 GiB" } else { "" };
-        let title = format!("{descriptors} of {limit} descriptors{data}");
+        let title = format!("{descriptors} of {limit} descriptors{}", case.title);
         eprintln!("launch: {title}");
         let inherited = open(descriptors)?;
         let mut back = vec![Vec::with_capacity(rounds); contenders.len()];
-        let mut body = back.clone();
-        let mut failed = vec![false; contenders.len()];
-        let mut order: Vec<usize> = (0..contenders.len()).collect();
+        let (mut body, mut processor) = (back.clone(), back.clone());
+        let takes_part =
+            |at: &usize| (case.takes_part)(&contenders[*at]) && contenders[*at].command(case.start.pid_file).is_some();
+        let mut order: Vec<usize> = (0..contenders.len()).filter(takes_part).collect();
         for _ in 0..rounds {
             // All in turn, so that what else the machine does hits all alike; none always after the same one, because
             // memory that another has just freed is cheaper than other memory.
             shuffle(&mut order, &mut random);
-            for &at in &order {
-                if failed[at] {
-                    continue;
-                }
-                match harness.launch(&contenders[at], case.bytes) {
+            for at in order.clone() {
+                match harness.launch(&contenders[at], &case.start) {
                     Ok(launch) => {
                         back[at].push(launch.back.as_secs_f64());
                         body[at].push(launch.body.as_secs_f64());
+                        processor[at].push(launch.processor.as_secs_f64());
                     }
                     Err(why) => {
                         eprintln!("{} fails with {title}: {why}", contenders[at].name);
-                        failed[at] = true;
+                        harness.end_all()?;
+                        order.retain(|other| *other != at);
                     }
                 }
-                harness.end_all()?;
             }
         }
         drop(inherited);
-        let medians = |times: Vec<Vec<f64>>| times.into_iter().map(median).collect();
-        table.row(format!("launcher back, {title}"), Unit::Seconds, medians(back));
-        table.row(format!("body runs, {title}"), Unit::Seconds, medians(body));
+        for (what, times) in [("launcher back", back), ("body runs", body), ("processor time", processor)] {
+            table.row(format!("{what}, {title}"), Unit::Seconds, times.into_iter().map(median).collect());
+        }
     }
     Ok(())
 }
@@ -93,7 +109,7 @@ pub fn open(count: usize) -> Result<Vec<OwnedFd>, Box<dyn Error>> {
     Ok((0..count).map(|_| dup(&null)).collect::<Result<_, _>>()?)
 }
 
-/// Sets the limit for what is started, and gives it back. Without the right to raise it, the highest is the one found.
+/// Sets the limit for what is started, and returns it. Without the right to raise it, the highest is the one found.
 pub fn set_limit(limit: Limit) -> Result<u64, Box<dyn Error>> {
     let most = fs::read_to_string("/proc/sys/fs/nr_open")?.trim().parse()?;
     let hard = match setrlimit(Resource::RLIMIT_NOFILE, most, most) {

@@ -1,8 +1,9 @@
 //! What a daemon costs: started, running and built, with this crate and with the others.
 //!
-//! `cargo run --release` measures everything and draws `results.svg`. `cargo run --release -- 20 launch` is a quick
-//! look, drawn in `target/`: first the rounds of a launch, then which of `launch`, `calls`, `running` and `build` to measure.
-//! As root all descriptor limits can be tried; a start under 1,000,000 descriptors needs the right to raise the limit.
+//! `cargo run --release` measures everything, writes `results.md`, and draws `results.svg` of what a reader asks first.
+//! `cargo run --release -- 20 launch` is a quick look, written to `target/`: first the rounds of a launch, then which of
+//! `launch`, `calls`, `running` and `build` to measure. As root all descriptor limits can be tried; a start under 1,000,000
+//! descriptors needs the right to raise the limit.
 
 mod build;
 mod calls;
@@ -25,28 +26,30 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let rounds = arguments.next().map_or(Ok(ROUNDS), |rounds| rounds.parse())?;
     let sections: Vec<String> = arguments.collect();
-    let asked = |section: &str| sections.is_empty() || sections.iter().any(|asked| asked == section);
+    let measured = |section: &str| sections.is_empty() || sections.iter().any(|one| one == section);
     let thorough = rounds >= ROUNDS;
 
     std::env::set_current_dir(env!("CARGO_MANIFEST_DIR"))?;
     let harness = Harness::new()?;
     let contenders = contender::all(&harness);
     let mut table = Table::new(&contenders);
-    if asked("launch") {
+    if measured("launch") {
         launch::measure(&harness, &contenders, rounds, &mut table)?;
     }
-    if asked("calls") {
+    if measured("calls") {
         calls::measure(&harness, &contenders, &mut table)?;
     }
-    if asked("running") {
+    if measured("running") {
         running::measure(&harness, &contenders, if thorough { 60 } else { 5 }, &mut table)?;
     }
-    if asked("build") {
+    if measured("build") {
         build::measure(&contenders, if thorough { 3 } else { 1 }, &mut table)?;
     }
 
-    let notes = machine::notes(&contenders, rounds);
-    println!("{}\n\n{}", notes.join("\n"), table.text());
-    let file = if thorough && sections.is_empty() { "results.svg" } else { "target/results.svg" };
-    Ok(std::fs::write(file, table.svg(&notes))?)
+    let (machine, notes) = (machine::describe(), machine::notes(&contenders, rounds));
+    let text = format!("# What a daemon costs\n\n{}\n{}", [&machine[..], &notes].concat().join("\n"), table.markdown());
+    println!("{text}");
+    let place = if thorough && sections.is_empty() { "" } else { "target/" };
+    std::fs::write(format!("{place}results.md"), text)?;
+    Ok(std::fs::write(format!("{place}results.svg"), table.svg(&machine))?)
 }

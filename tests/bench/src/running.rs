@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::contender::Contender;
-use crate::harness::Harness;
+use crate::harness::{Harness, Start};
 use crate::launch::{Limit, open, set_limit};
 use crate::table::{Table, Unit};
 
@@ -21,7 +21,7 @@ pub fn measure(
     let inherited = open(10)?;
     let mut pids = Vec::new();
     for contender in contenders {
-        harness.command(&[], contender, 0, &["stay"]).spawn()?;
+        harness.command(&[], contender, &Start { bytes: 0, pid_file: false, stays: true }).spawn()?;
         pids.push(harness.report()?.pid);
     }
     drop(inherited);
@@ -36,16 +36,13 @@ pub fn measure(
     let all = |of: &dyn Fn(i32) -> Result<f64, Box<dyn Error>>| {
         pids.iter().map(|pid| of(*pid).map(Some)).collect::<Result<Vec<_>, _>>()
     };
-    let entries = |pid: i32, folder: &str| Ok(fs::read_dir(format!("/proc/{pid}/{folder}"))?.count() as f64);
+    let entries = |pid: i32, directory: &str| Ok(fs::read_dir(format!("/proc/{pid}/{directory}"))?.count() as f64);
     let resident = all(&|pid| memory(pid, &["Rss:"]))?;
     let private = all(&|pid| memory(pid, &["Private_Clean:", "Private_Dirty:"]))?;
     let written = all(&|pid| memory(pid, &["Private_Dirty:"]))?;
-    let floor = contenders.iter().position(|contender| !contender.detaches());
     // What is private and not written is the program's own code, which the kernel can drop at any time.
     for (title, values) in [("resident", resident), ("private", private), ("private written", written)] {
-        let over = values.iter().map(|value| Some((*value)? - values[floor?]?)).collect();
-        table.row(format!("{title} memory"), Unit::Bytes, values);
-        table.row(format!("{title} memory over the empty program"), Unit::Bytes, over);
+        table.row_and_difference(&format!("{title} memory"), Unit::Bytes, values);
     }
     table.row("threads", Unit::Number, all(&|pid| entries(pid, "task"))?);
     table.row("open descriptors", Unit::Number, all(&|pid| entries(pid, "fd"))?);

@@ -1,9 +1,10 @@
-//! The one table: a column a contender, a row a measure; as text and as a drawing.
+//! All that was measured: as Markdown, a table a group of contenders; and of what a reader asks first, a drawing.
 
 use std::fmt::Write;
 
-use crate::contender::Contender;
+use crate::contender::{Contender, Group};
 
+#[derive(Clone, Copy)]
 pub enum Unit {
     Seconds,
     Bytes,
@@ -11,7 +12,8 @@ pub enum Unit {
 }
 
 struct Column {
-    title: Vec<String>,
+    title: String,
+    group: Group,
     is_rival: bool,
     is_ours: bool,
 }
@@ -27,14 +29,26 @@ pub struct Table {
     rows: Vec<Row>,
 }
 
+const GROUPS: [(Group, &str); 2] = [
+    (Group::Waits, "The launcher waits until the daemon is ready"),
+    (Group::DoesNotWait, "The launcher exits as soon as it has forked"),
+];
+
+/// What a reader asks, and the row that answers.
+const QUESTIONS: [([&str; 2], &str); 4] = [
+    (["my shell", "is back after"], "launcher back, 10 of 1024 descriptors"),
+    (["my code", "runs after"], "body runs, 10 of 1024 descriptors"),
+    (["it adds to a", "debug build"], "cold debug build over the empty program"),
+    (["it adds to the", "stripped program"], "stripped program over the empty program"),
+];
+
 impl Table {
     pub fn new(contenders: &[Contender]) -> Table {
-        let column = |contender: &Contender| {
-            let mut title = contender.title();
-            if contender.waits {
-                title[0].push('*');
-            }
-            Column { is_ours: title[0].starts_with('#'), is_rival: contender.is_rival(), title }
+        let column = |contender: &Contender| Column {
+            title: contender.title(),
+            group: contender.group,
+            is_rival: contender.is_rival(),
+            is_ours: contender.is_ours(),
         };
         Table { columns: contenders.iter().map(column).collect(), rows: Vec::new() }
     }
@@ -43,101 +57,111 @@ impl Table {
         self.rows.push(Row { title: title.into(), unit, values });
     }
 
-    /// The shortest time of the other Rust crates.
-    fn best(&self, row: &Row) -> Option<f64> {
-        if !matches!(row.unit, Unit::Seconds) {
-            return None;
-        }
-        let rivals = row.values.iter().zip(&self.columns).filter(|(_, column)| column.is_rival);
-        rivals.filter_map(|(value, _)| *value).min_by(f64::total_cmp)
+    /// A row, and one of what the others have more than the empty program.
+    pub fn row_and_difference(&mut self, title: &str, unit: Unit, values: Vec<Option<f64>>) {
+        let floor = self.of_group(Group::Floor).next().and_then(|at| values[at]);
+        let over = values.iter().map(|value| Some((*value)? - floor?)).collect();
+        self.row(title, unit, values);
+        self.row(format!("{title} over the empty program"), unit, over);
     }
 
-    pub fn text(&self) -> String {
+    fn of_group(&self, group: Group) -> impl Iterator<Item = usize> {
+        (0..self.columns.len()).filter(move |at| self.columns[*at].group == group)
+    }
+
+    /// The least of the group's other Rust crates.
+    fn best(&self, row: &Row, group: Group) -> Option<f64> {
+        let rivals = self.of_group(group).filter(|at| self.columns[*at].is_rival);
+        rivals.filter_map(|at| row.values[at]).min_by(f64::total_cmp)
+    }
+
+    pub fn markdown(&self) -> String {
+        GROUPS.map(|(group, title)| format!("## {title}\n\n{}", self.group_markdown(group))).join("\n")
+    }
+
+    fn group_markdown(&self, group: Group) -> String {
+        let columns: Vec<usize> = self.of_group(Group::Floor).chain(self.of_group(group)).collect();
         let mut lines = vec![vec![String::new()], vec!["---".into()]];
-        lines[0].extend(self.columns.iter().map(|column| column.title.join(" ")));
-        lines[1].extend(self.columns.iter().map(|_| "--:".into()));
+        lines[0].extend(columns.iter().map(|at| self.columns[*at].title.clone()));
+        lines[1].extend(columns.iter().map(|_| "--:".into()));
         for row in &self.rows {
-            let cell = |value: &Option<f64>| match (value, self.best(row)) {
+            let best = self.best(row, group).filter(|_| matches!(row.unit, Unit::Seconds));
+            let cell = |at: &usize| match (row.values[*at], best) {
                 (None, _) => "–".into(),
-                (Some(value), None) => row.unit.show(*value),
-                (Some(value), Some(best)) => {
-                    format!("{} ({:.2})", row.unit.show(*value), value / best)
-                }
+                (Some(value), None) => row.unit.show(value),
+                (Some(value), Some(best)) => format!("{} ({:.2})", row.unit.show(value), value / best),
             };
-            lines.push([row.title.clone()].into_iter().chain(row.values.iter().map(cell)).collect());
+            lines.push([row.title.clone()].into_iter().chain(columns.iter().map(cell)).collect());
         }
-        let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..=self.columns.len()).map(width).collect();
-        let mut text = String::new();
-        for line in &lines {
-            let cells = line.iter().zip(&widths).enumerate();
-            let padded = cells.map(|(at, (cell, &width))| match at {
-                0 => format!("{cell:<width$}"),
-                _ => format!("{cell:>width$}"),
-            });
-            writeln!(text, "| {} |", padded.collect::<Vec<_>>().join(" | ")).expect("a string takes all");
-        }
-        text
+        lines.iter().map(|line| format!("| {} |\n", line.join(" | "))).collect()
     }
 
+    /// A line a contender, a column a question.
     pub fn svg(&self, notes: &[String]) -> String {
-        const LABEL: usize = 330;
-        const CELL: usize = 110;
-        const HEIGHT: usize = 38;
-        /// A bar of full length; what is longer is cut off.
-        const FULL: f64 = 3.0;
-        let top = 60;
-        let (width, bottom) = (LABEL + CELL * self.columns.len() + 20, top + HEIGHT * self.rows.len());
-        let height = bottom + 20 * (notes.len() + 1) + 20;
+        const TOP: usize = 48;
+        const LINE: usize = 22;
+        const LABEL: usize = 250;
+        const CELL: usize = 160;
+        const BAR: usize = 90;
+        let answers: Vec<_> = QUESTIONS
+            .iter()
+            .filter_map(|(question, title)| Some((question, self.rows.iter().find(|row| row.title == *title)?)))
+            .collect();
+        let lines = self.columns.len() + GROUPS.len();
+        let (width, bottom) = (LABEL + CELL * answers.len(), TOP + LINE * lines + 10);
+        let height = bottom + 16 * notes.len() + 10;
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" \
              font-size=\"13\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n"
         );
         let mut text = |x: usize, y: usize, style: &str, text: &str| {
             let text = text.replace('&', "&amp;").replace('<', "&lt;");
-            writeln!(svg, "<text x=\"{x}\" y=\"{y}\" {style}>{text}</text>").expect("a string takes all");
+            writeln!(svg, "<text x=\"{x}\" y=\"{y}\" {style}>{text}</text>").expect("a string has room");
         };
-        for (at, column) in self.columns.iter().enumerate() {
-            let weight = if column.is_ours { "font-weight=\"bold\"" } else { "" };
-            for (line, title) in column.title.iter().enumerate() {
-                text(LABEL + CELL * at + 4, 25 + 17 * line, weight, title);
+        for (at, (question, _)) in answers.iter().enumerate() {
+            for (line, words) in question.iter().enumerate() {
+                text(LABEL + CELL * at, 20 + 16 * line, "font-weight=\"bold\"", words);
             }
         }
-        for (line, row) in self.rows.iter().enumerate() {
-            let y = top + HEIGHT * line;
-            text(10, y + 16, "", &row.title);
-            for (at, value) in row.values.iter().enumerate() {
-                let x = LABEL + CELL * at + 4;
-                let Some(value) = value else { continue };
-                text(x, y + 16, "", &row.unit.show(*value));
-                if let Some(best) = self.best(row) {
-                    text(x + 66, y + 16, "font-size=\"11\" fill=\"#666\"", &format!("{:.2}", value / best));
+        let mut bars = String::new();
+        let mut y = TOP;
+        for (group, title) in [(Group::Floor, "")].into_iter().chain(GROUPS) {
+            if !title.is_empty() {
+                y += LINE;
+                text(10, y, "fill=\"#444\" font-style=\"italic\"", title);
+            }
+            for column in self.of_group(group) {
+                y += LINE;
+                let is_ours = self.columns[column].is_ours;
+                let style = if is_ours { "font-weight=\"bold\"" } else { "" };
+                text(20, y, style, &self.columns[column].title);
+                for (at, (_, row)) in answers.iter().enumerate() {
+                    let Some(value) = row.values[column] else { continue };
+                    let x = LABEL + CELL * at;
+                    text(x, y, style, &row.unit.show(value));
+                    // The longest bar is that of a Rust crate; what is longer is cut off.
+                    let crates =
+                        self.columns.iter().zip(&row.values).filter(|(column, _)| column.is_rival || column.is_ours);
+                    let most = crates.filter_map(|(_, value)| *value).max_by(f64::total_cmp).unwrap_or(value);
+                    let length = (value / most).clamp(0.0, 1.0) * BAR as f64;
+                    let fill = if is_ours { "#c2410c" } else { "#94a3b8" };
+                    let (x, y) = (x + CELL - BAR - 15, y - 10);
+                    writeln!(bars, "<rect x=\"{x}\" y=\"{y}\" width=\"{length:.1}\" height=\"10\" fill=\"{fill}\"/>")
+                        .expect("a string has room");
                 }
             }
         }
         for (line, note) in notes.iter().enumerate() {
-            text(10, bottom + 30 + 20 * line, "fill=\"#444\"", note);
+            text(10, bottom + 10 + 16 * line, "fill=\"#444\" font-size=\"11\"", note);
         }
-        let legend = format!("A bar that fills its column is {FULL} times the best of the other Rust crates, or more.");
-        text(10, bottom + 30 + 20 * notes.len(), "fill=\"#444\"", &legend);
-        for (line, row) in self.rows.iter().enumerate() {
-            let Some(best) = self.best(row) else { continue };
-            for (at, value) in row.values.iter().enumerate() {
-                let share = (value.unwrap_or(0.0) / best / FULL).clamp(0.0, 1.0);
-                let (x, y, length) = (LABEL + CELL * at + 4, top + HEIGHT * line + 22, share * (CELL - 12) as f64);
-                let fill = if self.columns[at].is_ours { "#c2410c" } else { "#94a3b8" };
-                writeln!(svg, "<rect x=\"{x}\" y=\"{y}\" width=\"{length:.1}\" height=\"6\" fill=\"{fill}\"/>")
-                    .expect("a string takes all");
-            }
-        }
-        svg + "</svg>\n"
+        svg + &bars + "</svg>\n"
     }
 }
 
 impl Unit {
     fn show(&self, value: f64) -> String {
         match self {
-            Unit::Seconds if value < 0.01 => format!("{:.0} µs", value * 1e6),
+            Unit::Seconds if value < 0.01 => format!("{:.2} ms", value * 1e3),
             Unit::Seconds if value < 1.0 => format!("{:.1} ms", value * 1e3),
             Unit::Seconds => format!("{value:.2} s"),
             Unit::Bytes => format!("{:.0} KiB", value / 1024.0),

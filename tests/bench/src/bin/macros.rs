@@ -57,7 +57,7 @@ const MACROS: [(&str, &str, &str); 4] = [
 fn package(name: &str, dependency: &str, source: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/macros").join(name);
     let _ = fs::remove_dir_all(&root);
-    fs::create_dir_all(root.join("src")).expect("create a folder");
+    fs::create_dir_all(root.join("src")).expect("create a directory");
     let manifest =
         format!("[package]\nname = \"cost\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n{dependency}\n");
     fs::write(root.join("Cargo.toml"), manifest).expect("write Cargo.toml");

@@ -4,6 +4,10 @@ mod body;
 fn main() {
     body::load();
     // Standard streams on /dev/null are its default.
-    daemonize::Daemonize::new().working_directory("/").umask(0o022).start().expect("it starts");
+    let mut daemon = daemonize::Daemonize::new().working_directory("/").umask(0o022);
+    if let Some(path) = body::pid_file() {
+        daemon = daemon.pid_file(path);
+    }
+    daemon.start().expect("it starts");
     body::run(body::now());
 }

@@ -6,8 +6,8 @@ use dmon::nix::sys::stat::Mode;
 fn main() {
     body::load();
     // Standard streams on /dev/null are its default.
-    let mut launcher =
-        dmon::options().working_directory(Some("/")).umask(Some(Mode::from_bits_truncate(0o022))).daemonize();
+    let options = dmon::options().working_directory(Some("/")).umask(Some(Mode::from_bits_truncate(0o022)));
+    let mut launcher = options.pidfile(body::pid_file()).daemonize();
     let began = body::now();
     launcher.success().expect("the launcher listens");
     body::run(began);

@@ -1,4 +1,5 @@
-#[path = "../../body.rs"]
+//! The options are literals, and the body says when it is ready, after it has loaded its data.
+#[path = "../../../body.rs"]
 mod body;
 
 use daemon_runtime::{Ready, daemon};
