@@ -1,13 +1,14 @@
 //! What an ordinary user may not have, and root of a user namespace neither.
 
+#[cfg(target_arch = "x86_64")]
 use std::fs;
+#[cfg(target_arch = "x86_64")]
 use std::os::unix::fs::PermissionsExt;
 
 use tests::accounts::launch_as_ordinary;
 use tests::accounts::{AS_ALICE, family, with, within_reach};
 #[cfg(target_arch = "x86_64")]
 use tests::tracer::{Role, trace};
-#[cfg(target_arch = "x86_64")]
 use tests::{Family, Proc};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");

@@ -697,6 +697,7 @@ fn a_relative_path_that_has_no_absolute_one() {
     let end = launch.run();
     if nix::unistd::geteuid().is_root() {
         end.assert_code(0);
+        send(Signal::SIGTERM, family.daemon().pid);
     } else {
         end.assert_code(73).assert_one_line().assert_says(&["lock pid file pid-file: File name too long"]);
     }

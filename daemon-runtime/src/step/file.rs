@@ -91,7 +91,7 @@ fn resolve_links(absolute: &Path, follow_last: bool) -> nix::Result<PathBuf> {
 pub(crate) fn open_resolved(path: &CStr, flags: OFlag, mode: Mode, follow_last: bool) -> nix::Result<OwnedFd> {
     let (directory, name) = walk(path)?;
     // Root has followed the others when the path was resolved.
-    let follow = follow_last && (directory.is_none() || path.to_bytes().starts_with(b"/proc/"));
+    let follow = follow_last && (!geteuid().is_root() || path.to_bytes().starts_with(b"/proc/"));
     let no_link = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
     retry(|| openat(at(&directory), name, flags | FLAGS | no_link, mode))
 }
@@ -114,17 +114,22 @@ fn walk(path: &CStr) -> nix::Result<(Option<OwnedFd>, &CStr)> {
     if !geteuid().is_root() || bytes[0] != b'/' {
         return Ok((None, path));
     }
-    let mut directory = open_directory(AT_FDCWD, c"/")?;
-    let mut start = 1;
-    while let Some(length) = bytes[start..].iter().position(|byte| *byte == b'/') {
-        let mut name = [0; libc::NAME_MAX as usize + 1];
-        name.get_mut(..length).ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(&bytes[start..start + length]);
+    // The first component keeps its slash: emulators with a directory for the libraries of another system (`qemu-user -L`)
+    // take that for `/`.
+    let (mut directory, mut start) = (None, 0);
+    while let Some(length) = bytes[start.max(1)..].iter().position(|byte| *byte == b'/') {
+        let end = start.max(1) + length;
+        let mut name = [0; libc::NAME_MAX as usize + 2];
+        name[..libc::NAME_MAX as usize + 1]
+            .get_mut(..end - start)
+            .ok_or(Errno::ENAMETOOLONG)?
+            .copy_from_slice(&bytes[start..end]);
         let name = CStr::from_bytes_until_nul(&name).map_err(|_| Errno::ENAMETOOLONG)?;
-        directory = open_directory(directory.as_fd(), name)?;
-        start += length + 1;
+        directory = Some(open_directory(at(&directory), name)?);
+        start = end + 1;
     }
     let name = CStr::from_bytes_with_nul(&bytes[start..]).map_err(|_| Errno::EINVAL)?;
-    Ok((Some(directory), name))
+    Ok((directory, name))
 }
 
 fn open_directory(from: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
