@@ -29,7 +29,8 @@ fn mark(family: &Family, name: &str) {
 fn library(family: &Family, name: &str, source: &str) -> PathBuf {
     let (library, code) = (family.path(name), family.path("library.c"));
     fs::write(&code, source).expect("a source");
-    let cc = family.launch("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&code);
+    let width = if cfg!(all(target_arch = "x86", target_pointer_width = "32")) { "-m32" } else { "-O1" };
+    let cc = family.launch("cc").args([width, "-shared", "-fPIC", "-o"]).arg(&library).arg(&code);
     cc.env("TMPDIR", family.directory()).run().assert_code(0);
     library
 }
@@ -38,6 +39,7 @@ fn library(family: &Family, name: &str, source: &str) -> PathBuf {
 
 /// A library opens a file before main, remembers its number, and writes to it at the end.
 #[test]
+#[cfg_attr(not(target_env = "gnu"), ignore = "needs a dynamic C library")]
 fn descriptor_of_a_constructor() {
     let family = Family::new();
     let trace = family.path("trace");
@@ -67,6 +69,7 @@ fn descriptor_of_a_constructor() {
 
 /// An NSS module with a lasting connection closes the number that it remembers when its pid has changed.
 #[test]
+#[cfg(target_env = "gnu")]
 #[ignore = "needs root"]
 fn descriptor_of_an_nss_module() {
     let family = Family::new();
@@ -346,6 +349,20 @@ fn failed_start_leaves_no_empty_log() {
     let launch = family.launch(READY).env("DAEMON_STDERR", &log).env("DAEMON_PID_FILE", family.path("missing/pid"));
     launch.run().assert_code(73);
     assert!(!log.exists(), "an empty log is left");
+}
+
+/// Where a number of 32 bits ends, the log goes on.
+#[test]
+fn log_larger_than_2_gib() {
+    for length in [(2 << 30) - 5, 3 << 30] {
+        let family = Family::new();
+        let log = family.path("log");
+        fs::File::create(&log).and_then(|file| file.set_len(length)).expect("a sparse file");
+        let launch = family.launch(READY).env("DAEMON_STDERR", &log);
+        launch.args(["notify", "eprint=0123456789", "touch=body", "pause"]).run().assert_code(0);
+        family.daemon();
+        assert_eq!(fs::metadata(&log).expect("the log").len(), length + 11, "{length}");
+    }
 }
 
 #[test]
