@@ -34,6 +34,14 @@ pub(crate) fn is_daemon() -> bool {
     is_marked && PID.load(Ordering::Relaxed) == getpid().as_raw()
 }
 
+/// Gives up the lock of a daemon that this process is a child of, where clone(2) alone has made it: [`leave_daemon`] did not
+/// run then.
+pub(crate) fn leave_parent() {
+    if !is_daemon() {
+        close_in_child();
+    }
+}
+
 /// What a child that fork(3) has made does first. Async-signal-safe.
 extern "C" fn leave_daemon() {
     MARK.get().inspect(|mark| mark.store(0, Ordering::Relaxed));

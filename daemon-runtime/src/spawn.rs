@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid};
 
+use crate::daemon_process;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::inherited::inherited;
 use crate::launch::message::{receive_end, send_error};
@@ -40,6 +41,7 @@ pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
             .advise("call `start` to stay in the foreground"));
     }
     inherited();
+    daemon_process::leave_parent();
     threads::refuse_threads()?;
     // What is buffered would appear twice.
     flush()?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::SigSet;
 use nix::unistd::dup2_stderr;
 
-use crate::daemon_process::{is_daemon, mark_as_daemon};
+use crate::daemon_process::{self, is_daemon, mark_as_daemon};
 use crate::errno::errno_of;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::inherited::inherited;
@@ -32,6 +32,7 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 /// Turns this process into the daemon that the options describe.
 pub(crate) fn start(options: Daemon) -> Result<Ready> {
     let foreground = options.foreground.unwrap_or_else(supervisor::supervised);
+    daemon_process::leave_parent();
     // As a launcher the daemon would end. In the foreground a second start harms nobody, unless there is a pid file to keep.
     if is_daemon() && (!foreground || pid_file::is_kept()) {
         let why = "this process is a daemon already";

@@ -3,14 +3,15 @@
 //! The environment variable `DAEMON_CHDIR` is the option `chdir`, and so on. The arguments are words, done in turn:
 //! `notify`, `print=text`, `eprint=text`, `touch=name` (marks in the family's directory that it came here), `wait=name`
 //! (until that mark is there), `error=text` and `ok` (main returns), `exit=3`, `panic=text`, `signal=9`, `abort`,
-//! `ignore=15` (a signal), `exec=program`, `fork` (a child that holds all descriptors and stays), `child` (one that ends
+//! `ignore=15` (a signal), `exec=program`, `fork` (a child that holds all descriptors and stays), `clone` (one that clone(2)
+//! has made, which keeps the lock too), `child` (one that ends
 //! and is not waited for), `fork_exit` (one that exits as a program does, and is waited for), `fork_fork` (the same, and
 //! has a child of its own, which must have all that it has opened), `spawn` (a program that stays), `drop` (its `Ready`),
 //! `thread`, `spin` (a busy one), `setsid`, `again` (another start), `deny=7` and `deadly=7` (a seccomp filter for the system
 //! call of that number), `close_all` (every descriptor above 2), `write=name` (a file), `keep_open=name` (a file that stays
 //! open), `hold_stdout` (a thread that keeps its lock), `hold_c_stdin` (one that waits in C's stdin), `container_child` (one that
 //! is process 1 of a pid namespace, and ends), `child_daemon=name` (a forked child that becomes a daemon of its own, with that
-//! pid file), `mark` (a system call that a tracer knows), `pause` (until it is killed).
+//! pid file), `clone_daemon=name` (the same by clone(2)), `mark` (a system call that a tracer knows), `pause` (until it is killed).
 //! Without arguments: `notify touch=body pause`.
 
 use std::error::Error;
@@ -181,6 +182,7 @@ pub fn body(ready: Option<Ready>) -> Result {
             "abort" => process::abort(),
             "exec" => return Err(Command::new(value).exec().into()),
             "fork" => raw::fork_holder()?,
+            "clone" => raw::clone_holder()?,
             "fork_exit" => raw::fork_exit(|| 0)?,
             "fork_fork" => raw::fork_exit(|| {
                 let opened: Vec<_> = (0..9).map(|_| fs::File::open("/dev/null").expect("a descriptor")).collect();
@@ -222,22 +224,8 @@ pub fn body(ready: Option<Ready>) -> Result {
                 nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID)?;
                 raw::fork_exit(|| 0)?;
             }
-            // A forked child that becomes a daemon of its own, with the pid file `value`.
-            "child_daemon" => {
-                raw::fork_exit(|| match Daemon::new().pid_file(path(value)).stderr(path("child.log")).start() {
-                    Ok(ready) => {
-                        touch("child").expect("a mark");
-                        ready.notify();
-                        loop {
-                            pause();
-                        }
-                    }
-                    Err(error) => {
-                        eprintln!("child: {error}");
-                        1
-                    }
-                })?
-            }
+            "child_daemon" => raw::fork_exit(|| become_daemon(value))?,
+            "clone_daemon" => raw::clone_exit(|| become_daemon(value))?,
             "mark" => drop(getsid(Some(Pid::from_raw(BODY)))),
             "pause" => loop {
                 pause();
@@ -246,6 +234,23 @@ pub fn body(ready: Option<Ready>) -> Result {
         }
     }
     Ok(())
+}
+
+/// In a child of the daemon: another start, with the pid file `name`.
+fn become_daemon(name: &str) -> i32 {
+    match Daemon::new().pid_file(path(name)).stderr(path("child.log")).reopen_on_sighup(true).start() {
+        Ok(ready) => {
+            touch("child").expect("a mark");
+            ready.notify();
+            loop {
+                pause();
+            }
+        }
+        Err(error) => {
+            eprintln!("child: {error}");
+            1
+        }
+    }
 }
 
 fn path(name: &str) -> PathBuf {

@@ -10,7 +10,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, fork};
+use nix::unistd::{ForkResult, Pid, fork};
 
 /// Runs `condition` in the child, between fork and exec.
 pub(crate) fn before_exec(command: &mut Command, condition: impl FnMut() -> io::Result<()> + Send + Sync + 'static) {
@@ -78,11 +78,40 @@ pub(crate) fn fork_holder() -> io::Result<()> {
     Ok(())
 }
 
+/// A child as container libraries make it, by clone(2) itself: no handler of pthread_atfork(3) runs in it.
+fn clone() -> io::Result<ForkResult> {
+    let (flags, none) = (libc::SIGCHLD as libc::c_long, 0 as libc::c_long);
+    let [first, second] = if cfg!(target_arch = "s390x") { [none, flags] } else { [flags, none] };
+    // SAFETY: with these flags it is a fork; the fixture has one thread.
+    let child = Errno::result(unsafe { libc::syscall(libc::SYS_clone, first, second, none, none, none) })?;
+    Ok(if child == 0 { ForkResult::Child } else { ForkResult::Parent { child: Pid::from_raw(child as i32) } })
+}
+
+/// As [`fork_holder`], made by clone(2). In a session of its own, as it is to stay when its parent is killed.
+pub(crate) fn clone_holder() -> io::Result<()> {
+    if let ForkResult::Child = clone()? {
+        nix::unistd::setsid()?;
+        loop {
+            nix::unistd::pause();
+        }
+    }
+    Ok(())
+}
+
+/// As [`fork_exit`], made by clone(2).
+pub(crate) fn clone_exit(code: impl FnOnce() -> i32) -> io::Result<()> {
+    end_of(clone()?, code)
+}
+
 /// A child that exits with what `code` returns, with all that a program does at its exit, and is waited for. Any code but
 /// 0 is an error.
 pub(crate) fn fork_exit(code: impl FnOnce() -> i32) -> io::Result<()> {
     // SAFETY: the fixture has one thread, so that the child may do what its parent may.
-    match unsafe { fork() }? {
+    end_of(unsafe { fork() }?, code)
+}
+
+fn end_of(made: ForkResult, code: impl FnOnce() -> i32) -> io::Result<()> {
+    match made {
         ForkResult::Child => std::process::exit(code()),
         ForkResult::Parent { child } => match waitpid(child, None)? {
             WaitStatus::Exited(_, 0) => Ok(()),
