@@ -123,7 +123,7 @@ impl Daemon {
         ///
         /// A program that ends by `_exit`, or sets a signal back to its default and raises it, leaves the file behind.
         /// With `user` the file is that user's, and start-stop-daemon(8) then wants `--user` or `--exec` beside
-        /// `--pidfile`. Symbolic links are refused, and so are files with several names.
+        /// `--pidfile`. A symbolic link is refused, and so are a file with several names, and one that is a log or `stdin` too.
         pid_file: impl OptionValue<PathBuf> = "\"/run/app.pid\"";
         /// What standard input reads from: a path, or a [`Stream`]. Default: `/dev/null`.
         stdin: impl OptionValue<Stream> = "\"/etc/app.conf\"";

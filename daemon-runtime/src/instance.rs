@@ -1,11 +1,9 @@
 //! Another process's view of a running daemon.
 
-use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
-use std::{fmt, fs};
+use std::{fmt, fs, thread};
 
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag};
@@ -15,12 +13,12 @@ use nix::unistd::{Pid, geteuid};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::inherited::inherited;
-use crate::step::file::{self, open_resolved};
-use crate::step::lock_holder::LockHolder;
+use crate::step::file::{self, FilePath};
+use crate::step::lock_holder::{Held, check_daemon, check_start, has_ended};
 use crate::step::pid_file::{flock, is_marked_ready, read_pid};
-use crate::sys::{self, FileId, FileStatus, poll_timeout, retry};
+use crate::sys::{self, FileStatus, poll_timeout, retry};
 
-/// How long a start may take until it has written its pid, and a killed process until it is gone.
+/// How long a daemon may take until it is the user whom it has given its pid file, and a killed process until it is gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a state is looked at that nothing tells of.
 const INTERVAL: Duration = Duration::from_millis(2);
@@ -148,7 +146,7 @@ impl Instance {
     /// ```
     pub fn is_ready(&self) -> Result<bool> {
         let Some(file) = self.open()? else { return Ok(false) };
-        Ok(self.holder(&file)? != Holder::Nobody && self.is_marked_ready(&file)?)
+        Ok(self.holder(&file, Duration::ZERO)? != Holder::Nobody && self.is_marked_ready(&file)?)
     }
 
     /// Waits until the daemon is ready. For a client that has lost the race to start its server.
@@ -174,7 +172,7 @@ impl Instance {
         let (started, mut interval) = (Instant::now(), INTERVAL);
         loop {
             let Some(file) = self.open()? else { return Err(self.not_running("there is no such file")) };
-            if self.holder(&file)? == Holder::Nobody {
+            if self.holder(&file, started.elapsed())? == Holder::Nobody {
                 return Err(self.not_running("no process holds it"));
             }
             if self.is_marked_ready(&file)? {
@@ -300,47 +298,31 @@ impl Instance {
         let started = Instant::now();
         loop {
             let Some(file) = self.open()? else { return Ok(None) };
-            let found = match self.holder(&file)? {
+            match self.holder(&file, started.elapsed())? {
                 Holder::Nobody => return Ok(None),
-                Holder::Starting => None,
-                Holder::Daemon(pid) => Some((pid, open_process(pid))),
-            };
-            match found {
-                // Between the two looks it was the daemon's pid, and so it was when the descriptor was made.
-                Some((pid, Ok(pidfd))) if self.holder(&file)? == Holder::Daemon(pid) => {
-                    match self.check_process(&file, pid) {
-                        // A daemon gives away the file shortly before it becomes that user.
-                        Err(_) if started.elapsed() < PATIENCE => {}
-                        checked => return checked.map(|()| Some((pid, pidfd))),
+                Holder::Starting => {}
+                Holder::Daemon(pid) => {
+                    let (process, checked) = (open_process(pid), self.check_process(&file, pid));
+                    // Between the two looks it was the daemon's pid, and so it was when the descriptor was made.
+                    if self.holder(&file, Duration::ZERO)? == Holder::Daemon(pid) {
+                        match (checked, process) {
+                            // A daemon gives away the file shortly before it becomes that user.
+                            (Err(error), _)
+                                if error.kind() == ErrorKind::NotPermitted && started.elapsed() < PATIENCE => {}
+                            (Err(error), _) => return Err(error),
+                            (Ok(()), Err(Errno::ESRCH)) => {}
+                            (Ok(()), Err(errno)) => return Err(self.failed("watch the process of", errno)),
+                            (Ok(()), Ok(pidfd)) => return Ok(Some((pid, pidfd))),
+                        }
                     }
                 }
-                // EINVAL: the number is a thread's here, and so the daemon's in another pid namespace.
-                Some((pid, Err(Errno::EINVAL))) => return Err(self.not_holding(pid)),
-                Some((_, Err(errno))) if errno != Errno::ESRCH => {
-                    return Err(self.failed("watch the process of", errno));
-                }
-                // It has ended in between, or has not written its pid yet.
-                _ if started.elapsed() < PATIENCE => {}
-                _ => return Err(self.not_held_by_a_daemon(self.status(&file)?.id)),
             }
             thread::sleep(INTERVAL);
         }
     }
 
-    fn not_held_by_a_daemon(&self, file: FileId) -> Error {
-        let why = match LockHolder::find(file) {
-            Some(holder) if holder.has_ended() => {
-                format!("the daemon, {holder}, has ended, but a process that it has started holds the lock")
-            }
-            Some(holder) => format!("{holder} has locked it, but it holds no pid of a process"),
-            None => "it is locked, but holds no pid of a process".into(),
-        };
-        self.not_running(&why).advise("find out who has locked it, lslocks(8), and end that")
-    }
-
-    fn not_holding(&self, pid: Pid) -> Error {
-        self.not_running(&format!("process {pid} does not hold it"))
-            .advise("ask in the pid namespace, or container, of the daemon")
+    fn held(&self, Held { why, advice }: Held) -> Error {
+        self.not_running(&why).advise(advice)
     }
 
     fn is_marked_ready(&self, file: &OwnedFd) -> Result<bool> {
@@ -351,24 +333,27 @@ impl Instance {
         sys::file_status(file.as_raw_fd()).map_err(|errno| self.failed("look at", errno))
     }
 
-    fn holder(&self, file: &OwnedFd) -> Result<Holder> {
+    /// Returns who holds the file; an error as soon as that certainly is no daemon, and no start of one.
+    fn holder(&self, file: &OwnedFd, waited: Duration) -> Result<Holder> {
         // A shared lock, so that those who only look do not find each other. A start that meets it tries again.
         match retry(|| flock(file, FlockArg::LockSharedNonblock)) {
-            Ok(()) => Ok(Holder::Nobody),
-            Err(Errno::EWOULDBLOCK) => {
-                let pid = read_pid(file).map_err(|errno| self.failed("read", errno))?;
-                Ok(pid.map_or(Holder::Starting, Holder::Daemon))
-            }
-            Err(errno) => Err(self.failed("look at the lock of", errno)),
+            Ok(()) => return Ok(Holder::Nobody),
+            Err(Errno::EWOULDBLOCK) => {}
+            Err(errno) => return Err(self.failed("look at the lock of", errno)),
+        }
+        match read_pid(file).map_err(|errno| self.failed("read", errno))? {
+            Some(pid) => Ok(Holder::Daemon(pid)),
+            None => check_start(file, self.status(file)?.owner, waited)
+                .map_or(Ok(Holder::Starting), |held| Err(self.held(held))),
         }
     }
 
-    /// Checks that the process can be the daemon.
+    /// Checks that the process is the daemon. Only after its pid was read: whose the file is now tells who can have written it.
     fn check_process(&self, file: &OwnedFd, pid: Pid) -> Result<()> {
-        // Only after the pid was read: whose the file is now tells who can have written it.
-        let status = self.status(file)?;
-        self.check_owner(status.owner, pid)?;
-        if may_hold(pid, status.id) { Ok(()) } else { Err(self.not_holding(pid)) }
+        if !has_ended(pid) {
+            self.check_owner(self.status(file)?.owner, pid)?;
+        }
+        check_daemon(file, pid).map_err(|held| self.held(held))
     }
 
     /// Checks that the file's owner may name this process. A file that belongs to a user can hold any pid; root must not be
@@ -384,7 +369,8 @@ impl Instance {
             return Ok(());
         }
         let why = format!("it belongs to user {owner}, and process {pid} does not");
-        Err(Error::new(None, ErrorKind::NotPermitted, self.what("trust"), why).advise("find out who has written it"))
+        Err(Error::new(None, ErrorKind::NotPermitted, self.what("trust"), why)
+            .advise("ask in the pid namespace, or container, of the daemon; or find out who has written it"))
     }
 
     fn open(&self) -> Result<Option<OwnedFd>> {
@@ -392,8 +378,8 @@ impl Instance {
             let error = Error::new(None, ErrorKind::File, self.what("open"), why);
             Err(error.advise("correct the path"))
         };
-        let opened = file::resolve(&self.pid_file, false)
-            .and_then(|path| open_resolved(&path, OFlag::O_RDONLY, Mode::empty(), false));
+        let opened =
+            FilePath::new(&self.pid_file, false, false).and_then(|path| path.open(OFlag::O_RDONLY, Mode::empty()));
         let file = match opened {
             Err(Errno::ENOENT) => return Ok(None),
             Err(errno @ (Errno::ELOOP | file::UNTRUSTED_LINK)) => return refused(file::describe(errno)),
@@ -421,19 +407,6 @@ fn open_process(pid: Pid) -> nix::Result<Option<OwnedFd>> {
         Err(Errno::ENOSYS | Errno::EPERM) => Ok(None),
         opened => opened.map(Some),
     }
-}
-
-/// Whether a process has the file open and marked, as far as it can be seen: proc_pid_fdinfo(5). It certainly has not if
-/// the pid is one of another pid namespace.
-fn may_hold(pid: Pid, file: FileId) -> bool {
-    let listed = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
-    let mut seen = listed.filter_map(|it| Some((it.file_name(), fs::read_to_string(it.path()).ok()?))).peekable();
-    let is_it = |name: OsString| {
-        let open = fs::metadata(Path::new("/proc").join(pid.to_string()).join("fd").join(name));
-        open.is_ok_and(|open| FileId::from(&open) == file)
-    };
-    // Only what is locked is looked at closely: a file on a server that is gone would not answer.
-    seen.peek().is_none() || seen.any(|(name, info)| info.contains("OFDLCK") && is_it(name))
 }
 
 impl fmt::Display for Instance {
@@ -473,7 +446,8 @@ impl Running<'_> {
     /// Looks once more whether this process holds the pid file.
     fn still_holds(&self) -> nix::Result<bool> {
         let file = self.instance.open().map_err(|_| Errno::ESRCH)?;
-        let holder = file.map(|file| self.instance.holder(&file)).transpose().map_err(|_| Errno::ESRCH)?;
+        let holder =
+            file.map(|file| self.instance.holder(&file, Duration::ZERO)).transpose().map_err(|_| Errno::ESRCH)?;
         Ok(holder == Some(Holder::Daemon(self.pid)))
     }
 
@@ -492,10 +466,13 @@ impl Running<'_> {
         let started = Instant::now();
         while !self.has_ended(timeout.saturating_sub(started.elapsed()))? {
             if started.elapsed() >= timeout {
-                let name = if signal == libc::SIGKILL { "SIGKILL" } else { "SIGTERM" };
+                let (name, advice) = match signal {
+                    libc::SIGKILL => ("SIGKILL", "see in ps(1) what it waits for: a device, or a frozen control group"),
+                    _ => ("SIGTERM", "wait longer, or kill it"),
+                };
                 let (what, why) =
                     (format!("stop process {}", self.pid), format!("it still runs {timeout:?} after {name}"));
-                return Err(Error::new(None, ErrorKind::TimedOut, what, why).advise("wait longer, or kill it"));
+                return Err(Error::new(None, ErrorKind::TimedOut, what, why).advise(advice));
             }
         }
         Ok(())
@@ -506,8 +483,7 @@ impl Running<'_> {
         let Some(pidfd) = &self.pidfd else {
             thread::sleep(INTERVAL.min(left));
             // The number may be another process's by now; then the lock is free, or somebody else's.
-            let lives = sys::kill(self.pid, 0) != Err(Errno::ESRCH) && !is_zombie(self.pid);
-            return Ok(!lives || !self.still_holds().unwrap_or(false) && self.is_free());
+            return Ok(has_ended(self.pid) || !self.still_holds().unwrap_or(false) && self.is_free());
         };
         let mut polled = [libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
         match sys::poll(&mut polled, poll_timeout(left)) {
@@ -520,10 +496,6 @@ impl Running<'_> {
     /// Whether nobody holds the pid file, or there is none: the daemon's descriptors are closed.
     fn is_free(&self) -> bool {
         let file = self.instance.open().ok().flatten();
-        file.is_none_or(|file| self.instance.holder(&file).is_ok_and(|holder| holder == Holder::Nobody))
+        file.is_none_or(|file| self.instance.holder(&file, Duration::ZERO).is_ok_and(|holder| holder == Holder::Nobody))
     }
-}
-
-fn is_zombie(pid: Pid) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }

@@ -209,7 +209,8 @@
 //!   program's own, and fails: use `ctrlc::set_handler`.
 //! * SIGKILL of a running daemon leaves the pid file where it is; so does SIGKILL of a launcher, as an empty file, in the
 //!   moment between its creation and the fork. It is unlocked, so it blocks no start.
-//! * Root follows a symbolic link to a log, stdin or pid file only if the link is root's.
+//! * Root, and a start with `user` or `group`, follow a symbolic link on the way to a log, stdin or pid file only if the link is
+//!   root's.
 //! * With `user` the session keyring is left, keyctl(2); a filter must not kill for that call.
 //! * A set-user-ID program may become the user whose rights it has; the options and the environment are those of whoever starts
 //!   it, so do not take paths from them.

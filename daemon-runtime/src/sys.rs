@@ -5,11 +5,11 @@
 #![allow(unsafe_code, clippy::disallowed_methods)]
 
 use std::ffi::{CStr, OsStr};
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -213,6 +213,7 @@ pub(crate) struct FileStatus {
     pub(crate) owner: libc::uid_t,
     pub(crate) group: libc::gid_t,
     pub(crate) is_empty: bool,
+    pub(crate) is_setgid: bool,
 }
 
 impl From<&std::fs::Metadata> for FileId {
@@ -232,6 +233,7 @@ impl From<libc::stat64> for FileStatus {
             owner: stat.st_uid,
             group: stat.st_gid,
             is_empty: stat.st_size == 0,
+            is_setgid: stat.st_mode & libc::S_ISGID != 0,
         }
     }
 }
@@ -259,6 +261,27 @@ pub(crate) fn file_status_at(directory: BorrowedFd<'_>, name: &CStr) -> nix::Res
 /// Which file a number refers to, which may not be open. Async-signal-safe.
 pub(crate) fn file_id(fd: RawFd) -> nix::Result<FileId> {
     file_status(fd).map(|status| status.id)
+}
+
+/// readlinkat(2) of an open symbolic link; returns how much of `target` was filled. Async-signal-safe.
+pub(crate) fn link_target(link: BorrowedFd<'_>, target: &mut [u8]) -> nix::Result<usize> {
+    let (fd, buffer, size) = (link.as_raw_fd(), target.as_mut_ptr().cast(), target.len());
+    // SAFETY: the name ends with a NUL, and the kernel writes no more than `size` bytes.
+    retry(|| Errno::result(unsafe { libc::readlinkat(fd, c"".as_ptr(), buffer, size) })).map(|length| length as usize)
+}
+
+/// Whether somebody else has the file open: fcntl(2) gives nobody a lease then, F_SETLEASE. Where there are no leases, no.
+///
+/// Until `fd` is closed, who opens the file must wait, or gets EAGAIN if he does not want to.
+pub(crate) fn is_open_elsewhere(fd: RawFd) -> bool {
+    // The libc crate lacks it.
+    const F_SETSIG: c_int = 10;
+    // SAFETY: both commands take numbers, and touch no memory.
+    unsafe {
+        // Who has to wait would send SIGIO, which ends a process. This one is ignored by default.
+        libc::fcntl(fd, F_SETSIG, libc::SIGURG);
+        Errno::result(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK)) == Err(Errno::EAGAIN)
+    }
 }
 
 /// ftruncate(2) to nothing; async-signal-safe.
@@ -334,16 +357,13 @@ pub(crate) fn socket_pair() -> nix::Result<(UnixStream, UnixStream)> {
 /// The kernel clears it there (MADV_WIPEONFORK, Linux 4.14). Before that only a child that fork(3) made is told, by the
 /// caller's pthread_atfork(3) handler.
 pub(crate) fn wiped_on_fork() -> nix::Result<&'static AtomicU8> {
-    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: a new mapping, of one page, that is never unmapped; all zeros is a valid AtomicU8.
+    // Never unmapped.
+    let page = ManuallyDrop::new(Pages::new()?);
+    // SAFETY: the page is this process's; all zeros is a valid AtomicU8, and nobody else uses the page.
     unsafe {
-        let page = libc::mmap(ptr::null_mut(), 1, protection, flags, -1, 0);
-        if page == libc::MAP_FAILED {
-            return Err(Errno::last());
-        }
         // An older kernel or an emulator refuses it: then, as said above, the handler does.
-        let _ = libc::madvise(page, 1, libc::MADV_WIPEONFORK);
-        Ok(&*page.cast())
+        let _ = libc::madvise(page.0.as_ptr().cast(), Pages::SIZE, libc::MADV_WIPEONFORK);
+        Ok(page.0.cast().as_ref())
     }
 }
 
@@ -449,6 +469,35 @@ fn capability_header() -> [u32; 2] {
 }
 
 // Memory
+
+/// Some pages of zeros, for those who must not allocate: mmap(2), and munmap(2) when it is dropped.
+pub(crate) struct Pages(NonNull<[u8; Pages::SIZE]>);
+
+impl Pages {
+    /// For a path and the targets of links in it, PATH_MAX each and more.
+    pub(crate) const SIZE: usize = 0x4000;
+
+    pub(crate) fn new() -> nix::Result<Self> {
+        let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping touches no memory that is in use.
+        match unsafe { libc::mmap(ptr::null_mut(), Pages::SIZE, protection, flags, -1, 0) } {
+            libc::MAP_FAILED => Err(Errno::last()),
+            page => NonNull::new(page.cast()).map(Pages).ok_or(Errno::ENOMEM),
+        }
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8; Pages::SIZE] {
+        // SAFETY: the mapping lives as long as this, and is this's alone.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: what was mapped, which nobody refers to any more. The call cannot fail for it.
+        unsafe { libc::munmap(self.0.as_ptr().cast(), Pages::SIZE) };
+    }
+}
 
 /// A value that a signal handler reads, and that can be replaced. What it has been is never freed.
 pub(crate) struct Published<T>(AtomicPtr<T>);

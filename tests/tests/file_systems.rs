@@ -8,11 +8,14 @@ use tests::{Family, starter, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 
-/// vfat, FUSE and network file systems have no modes or owners of their own.
+/// What vfat, FUSE and network file systems refuse that have no modes or owners of their own.
+const REFUSALS: [&[&str]; 3] =
+    [&["--chmod-deny"], &["--chown-deny", "--chgrp-deny"], &["--chmod-deny", "--chown-deny"]];
+
 #[test]
 #[ignore = "needs root and bindfs"]
 fn modes_and_owners_cannot_be_changed() {
-    for refuses in [&["--chmod-deny"][..], &["--chown-deny", "--chgrp-deny"], &["--chmod-deny", "--chown-deny"]] {
+    for refuses in REFUSALS {
         for user in [None, Some("nobody")] {
             let family = Family::new();
             let launch = starter::on_bindfs(&family, refuses, READY).env("DAEMON_STDERR", family.path("mount/log"));
@@ -27,5 +30,18 @@ fn modes_and_owners_cannot_be_changed() {
             // Where the directory is not the user's, the file is emptied.
             until("the end of the pid file", || fs::read(&pid_file).unwrap_or_default().is_empty().then_some(()));
         }
+    }
+}
+
+#[test]
+#[ignore = "needs root and bindfs"]
+fn a_start_that_fails_leaves_nothing() {
+    for refuses in REFUSALS {
+        let family = Family::new();
+        let launch = starter::on_bindfs(&family, refuses, READY).env("DAEMON_STDERR", family.path("mount/log"));
+        let launch = launch.env("DAEMON_PID_FILE", family.path("mount/pid")).env("DAEMON_USER", "nobody");
+        launch.args(["exit=3"]).run().assert_code(3);
+        let left: Vec<_> = fs::read_dir(family.path("files")).expect("a directory").collect();
+        assert!(left.is_empty(), "{refuses:?}: {left:?}");
     }
 }

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use daemon_runtime::{Error, Instance};
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
-use tests::accounts::{AS_NOBODY, launch_as};
+use nix::unistd::{Pid, mkfifo};
+use tests::accounts::{AS_ALICE, AS_NOBODY, launch_as};
 use tests::{DEADLINE, Family, Launch, Proc, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
@@ -197,16 +198,39 @@ fn file_locked_by_another_process() {
     thread::scope(|scope| {
         let late = scope.spawn(|| launch(&family, &pid_file).run());
         let stopped = scope.spawn(|| Instance::at(&pid_file).stop(DEADLINE));
-        assert_error(Instance::at(&pid_file).pid(), 69, "has locked it, but it holds no pid");
-        assert_error(stopped.join().expect("no panic"), 69, "find out who has locked it");
-        late.join()
-            .expect("no panic")
-            .assert_code(69)
-            .assert_says(&["holds the lock, and is no daemon of this pid file"]);
+        let says = format!("held by process {} (", std::process::id());
+        assert_error(Instance::at(&pid_file).pid(), 69, &says);
+        assert_error(stopped.join().expect("no panic"), 69, &says);
+        late.join().expect("no panic").assert_code(69).assert_says(&[&says, "which is no daemon of this pid file"]);
     });
     assert!(Proc::lives(stranger.pid()), "a stranger was signalled");
     drop(lock);
     start(&family, &pid_file, &[]);
+}
+
+/// A process that the kernel does not let go, as one that waits for a device: the wait has an end, and the error says so.
+#[test]
+#[ignore = "needs root"]
+fn killed_and_still_there() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let pid = start(&family, &pid_file, &[]);
+    // In a thread, with which the tracing ends.
+    let (error, took) = thread::scope(|scope| {
+        let stop = scope.spawn(|| {
+            // It stops once more when it ends, even by SIGKILL.
+            ptrace::seize(Pid::from_raw(pid), ptrace::Options::PTRACE_O_TRACEEXIT).expect("root may trace it");
+            let started = Instant::now();
+            let stopped = Instance::at(&pid_file).stop_or_kill(Duration::from_millis(100));
+            (stopped.expect_err("it is still there"), started.elapsed())
+        });
+        stop.join().expect("no panic")
+    });
+    assert_eq!(error.exit_code(), 75, "{error}");
+    let says = format!("cannot stop process {pid}: it still runs 5s after SIGKILL; see in ps(1) what it waits for");
+    assert!(error.to_string().contains(&says), "{error}");
+    assert!(took < Duration::from_secs(8), "it took {took:?}");
+    family.assert_gone();
 }
 
 /// Those who look do not get into the way of those who start, nor of each other.
@@ -257,7 +281,9 @@ fn not_a_pid_file() {
     ] {
         let daemon = Instance::at(family.path(name));
         let named = |error: Error| {
-            assert!([why, name].iter().all(|part| error.to_string().contains(part)), "{why}, {name}: {error}")
+            assert!([why, name].iter().all(|part| error.to_string().contains(part)), "{why}, {name}: {error}");
+            let code = if name == "file/pid" { 71 } else { 73 };
+            assert_eq!(error.exit_code(), code, "{name}: {error}");
         };
         named(daemon.pid().expect_err(name));
         named(daemon.is_stale().expect_err(name));
@@ -322,6 +348,27 @@ fn left_by_another_users_daemon() {
     let (pid, daemon) = (start(&family, &pid_file, &[]), Instance::at(&pid_file));
     assert_pid(&daemon, pid);
     daemon.stop(DEADLINE).expect("it can be stopped");
+}
+
+/// The daemon of a set-user-ID program belongs to the user whose rights it has, and so does its pid file.
+#[test]
+#[ignore = "needs root"]
+fn started_by_a_set_user_id_program() {
+    let family = Family::new();
+    let (pid_file, program) = (family.path("pid"), family.path("program"));
+    // Not by this process: a program cannot be executed while somebody has it open to write.
+    family.launch("cp").arg(READY).arg(&program).run().assert_code(0);
+    for path in [&program, family.directory()] {
+        chown(path, Some(65534), None).expect("chown");
+    }
+    fs::set_permissions(&program, Permissions::from_mode(0o4755)).expect("its mode");
+    let launch = family.through(&[&["setpriv"], &AS_ALICE[..]].concat(), &program);
+    launch.env("DAEMON_PID_FILE", &pid_file).run().assert_code(0);
+    let daemon = family.daemon();
+    assert_eq!(daemon.uids, [4001, 65534, 65534, 65534], "its user ids");
+    assert_pid(&Instance::at(&pid_file), daemon.pid);
+    Instance::at(&pid_file).stop(DEADLINE).expect("it can be stopped");
+    family.assert_nothing_left(&pid_file);
 }
 
 /// Its pid is another process's here, and that is neither taken for the daemon nor signalled.

@@ -154,6 +154,47 @@ fn file_cannot_be_opened() {
     }
 }
 
+/// What a start has created goes with it, and nothing else.
+#[test]
+fn a_start_that_fails() {
+    let family = Family::new();
+    let [out, log, old] = ["out", "log", "old"].map(|name| family.path(name));
+    fs::write(&old, "").expect("an empty log");
+    let launch = |err: &Path| family.launch(READY).env("DAEMON_STDOUT", &out).env("DAEMON_STDERR", err);
+    // One of the two.
+    launch(&family.path("missing/log")).run().assert_code(73);
+    assert!(!out.exists(), "the log of stdout is left");
+    launch(&old).args(["exit=3"]).run().assert_code(3);
+    assert!(!out.exists() && old.exists(), "one is left, or one that was there before has gone");
+    let interrupted = launch(&log).args(["touch=body", "pause"]).start();
+    family.daemon();
+    interrupted.signal(Signal::SIGTERM);
+    interrupted.end().assert_signal(Signal::SIGTERM);
+    assert!(!out.exists() && !log.exists(), "the logs of a start that was interrupted are left");
+}
+
+/// Of two that were started at once the one that has created the log fails. The other one logs to it.
+#[test]
+fn a_start_that_fails_leaves_the_log_to_another() {
+    for ready in [true, false] {
+        let family = Family::new();
+        let log = family.path("log");
+        let first = launch(&family, &log).args(["touch=early", "wait=fail", "exit=3"]).start();
+        family.at("early");
+        let words = ["touch=body", "wait=late", "notify", "eprint=line", "touch=end", "pause"];
+        let words =
+            if ready { ["notify", "touch=body", "wait=late", "eprint=line", "touch=end", "pause"] } else { words };
+        let second = launch(&family, &log).args(words).start();
+        family.daemon();
+        mark(&family, "fail");
+        first.end().assert_code(3);
+        mark(&family, "late");
+        second.end().assert_code(0);
+        family.at("end");
+        assert_eq!(read(&log), "line\n", "ready: {ready}");
+    }
+}
+
 #[test]
 #[ignore = "needs root"]
 fn file_may_not_be_opened() {
@@ -441,6 +482,30 @@ fn belongs_to_the_user_and_is_reopened() {
     until_open(&daemon, 2, &log);
     assert_eq!(owner_and_mode(&log), (65534, 65534, 0o640));
     assert_eq!(read(&old), "one\nuno\n");
+}
+
+/// Every log has the group that the directory gives, the first one too; but `group` is heard.
+#[test]
+#[ignore = "needs root"]
+fn in_a_directory_that_gives_its_group() {
+    for given in [4, 0] {
+        for (group, expected) in [(None, given), (Some("1"), 1)] {
+            let family = Family::new();
+            let directory = for_nobody(&family);
+            chown(&directory, Some(65534), Some(given)).expect("chown");
+            fs::set_permissions(&directory, Permissions::from_mode(0o2775)).expect("its mode");
+            let [log, old] = ["log", "log.1"].map(|name| directory.join(name));
+            let launch = launch(&family, &log).env("DAEMON_USER", "nobody").env("DAEMON_REOPEN_ON_SIGHUP", "");
+            let launch = group.into_iter().fold(launch, |launch, group| launch.env("DAEMON_GROUP", group));
+            launch.args(TWICE).run().assert_code(0);
+            let daemon = family.at("body");
+            assert_eq!(owner_and_mode(&log), (65534, expected, 0o640), "the directory gives {given}, group {group:?}");
+            fs::rename(&log, &old).expect("the log can be moved");
+            hang_up(&daemon);
+            until_open(&daemon, 2, &log);
+            assert_eq!(owner_and_mode(&log), (65534, given, 0o640), "the second log");
+        }
+    }
 }
 
 /// In a directory of root's only what is there can be opened. logrotate's `create` sees to that.

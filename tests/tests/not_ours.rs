@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -252,7 +252,7 @@ fn linked(family: &Family, owner: u32) -> (PathBuf, PathBuf) {
     fs::write(roots.join("there"), "root's").expect("a file");
     let link = home.join("logs");
     symlink(&roots, &link).expect("a link");
-    std::os::unix::fs::lchown(&link, Some(owner), Some(owner)).expect("its owner");
+    lchown(&link, Some(owner), Some(owner)).expect("its owner");
     (link, roots)
 }
 
@@ -293,7 +293,7 @@ fn links_of_root_are_followed() {
     family.assert_nothing_left(&roots.join("pid"));
 }
 
-/// The log is moved away and its directory replaced by a link: the daemon, which still is root, stays where it is.
+/// The log is moved away and its directory replaced by a user's link: the daemon, which still is root, stays where it is.
 #[test]
 #[ignore = "needs root"]
 fn link_on_the_way_on_sighup() {
@@ -307,6 +307,7 @@ fn link_on_the_way_on_sighup() {
     let daemon = family.daemon();
     fs::rename(home.join("logs"), home.join("old")).expect("it can be moved");
     symlink(family.path("roots"), home.join("logs")).expect("a link");
+    lchown(home.join("logs"), Some(NOBODY), None).expect("its owner");
     chown(&home, Some(NOBODY), None).expect("its owner");
     send(Signal::SIGHUP, daemon.pid);
     let old = || fs::read_to_string(home.join("old/log")).expect("the old log");
@@ -363,42 +364,6 @@ fn log_larger_than_2_gib() {
         family.daemon();
         assert_eq!(fs::metadata(&log).expect("the log").len(), length + 11, "{length}");
     }
-}
-
-#[test]
-#[ignore = "needs root"]
-fn log_in_a_directory_that_gives_its_group() {
-    let family = Family::new();
-    let directory = family.path("logs");
-    fs::create_dir(&directory).expect("a directory");
-    chown(&directory, Some(NOBODY), Some(4)).expect("its owner");
-    fs::set_permissions(&directory, Permissions::from_mode(0o2775)).expect("its mode");
-    let owner = |log: &Path| fs::metadata(log).map(|log| (log.uid(), log.gid())).expect("the log");
-    for (group, expected) in [(None, 4), (Some("1"), 1)] {
-        let family = Family::new();
-        let log = directory.join(format!("log{expected}"));
-        let launch = family.launch(READY).env("DAEMON_STDERR", &log).env("DAEMON_USER", "nobody");
-        let launch = group.into_iter().fold(launch, |launch, group| launch.env("DAEMON_GROUP", group));
-        launch.run().assert_code(0);
-        assert_eq!(owner(&log), (NOBODY, expected), "group {group:?}");
-    }
-}
-
-/// Who may read a pid file can lock it. The start says so at once, and who it is.
-#[test]
-#[ignore = "needs root"]
-fn stranger_who_locks_the_pid_file() {
-    let family = Family::new();
-    let pid_file = family.path("pid");
-    fs::write(&pid_file, "").expect("a file");
-    let launch = family.launch("setpriv").args(["--reuid=4242", "--regid=4242", "--clear-groups", "flock", "-x"]);
-    let stranger = launch.arg(&pid_file).args(["sleep", "1000"]).start();
-    until("the lock", || Family::is_locked(&pid_file).then_some(()));
-    let end = family.launch(READY).env("DAEMON_PID_FILE", &pid_file).run();
-    end.assert_code(69).assert_one_line();
-    end.assert_says(&["holds the lock, and is no daemon of this pid file", "strangers cannot enter"]);
-    assert!(end.took < Duration::from_secs(3), "it took {:?}", end.took);
-    stranger.signal(Signal::SIGKILL);
 }
 
 // ---- The environment

@@ -3,13 +3,16 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
+use daemon_runtime::Instance;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::accounts::{ALICE, family, launch, with};
-use tests::{Family, until};
+use tests::{DEADLINE, Family, listing, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const OPENS_IN_SETUP: &str = env!("CARGO_BIN_EXE_opens_in_setup");
@@ -102,6 +105,151 @@ fn links_for_a_log_that_is_opened_anew() {
         kill(Pid::from_raw(daemon.pid), Signal::SIGHUP).expect("it lives");
         until("a new log", || log.exists().then_some(()));
     }
+}
+
+/// Links of root's on the way are followed as the kernel follows them, at the start, on SIGHUP and by `Instance`.
+#[test]
+#[ignore = "needs root"]
+fn links_of_root_on_the_way() {
+    for user in [None, Some("alice")] {
+        let family = family();
+        let (log, at) = (directory_of_alice(&family).join("log"), |path: &str| family.path(path));
+        fs::create_dir(at("links")).expect("a directory");
+        for (name, target) in [
+            ("absolute", family.path("log").to_string_lossy().into_owned()),
+            ("relative", "../log".into()),
+            ("dots", ".././links/..//log/".into()),
+            ("of-a-link", "relative/../links/dots/.".into()),
+            ("root", "/".into()),
+        ] {
+            symlink(target, at("links").join(name)).expect("a link");
+        }
+        let root = at("links/root").join(family.directory().strip_prefix("/").expect("an absolute path"));
+        let ways = ["absolute", "relative", "dots", "of-a-link"].map(|name| at("links").join(name));
+        for way in ways.into_iter().chain([root.join("links/of-a-link"), root.join("links/../log")]) {
+            let pid_file = way.join("pid");
+            let launch = launch(&family, &[], READY).env("DAEMON_STDERR", way.join("log"));
+            let launch = launch.env("DAEMON_REOPEN_ON_SIGHUP", "").env("DAEMON_PID_FILE", &pid_file);
+            let launch = user.into_iter().fold(launch, |launch, user| launch.env("DAEMON_USER", user));
+            launch.args(["notify", "pause"]).run().assert_code(0).assert_stderr("");
+            fs::rename(&log, at("old")).expect("the log can be moved");
+            Instance::at(&pid_file).reload().expect("it can be signalled");
+            until(&format!("a new log by {}", way.display()), || log.exists().then_some(()));
+            Instance::at(&pid_file).stop(DEADLINE).expect("it can be stopped");
+            family.assert_nothing_left(&at("log/pid"));
+        }
+    }
+}
+
+/// As many as path_resolution(7) allows, and not one more.
+#[test]
+#[ignore = "needs root"]
+fn many_links_of_root_on_the_way() {
+    let family = family();
+    let directory = directory_of_alice(&family);
+    symlink(&directory, family.path("1")).expect("a link");
+    for number in 2..=41 {
+        symlink((number - 1).to_string(), family.path(number.to_string())).expect("a link");
+    }
+    symlink("loop", family.path("loop")).expect("a link");
+    let log = |first: &str| family.path(first).join("log");
+    let launch = |first| with(launch(&family, &[], READY), &[("user", "alice")]).env("DAEMON_STDERR", log(first));
+    for first in ["41", "loop"] {
+        assert!(
+            fs::metadata(log(first)).is_err_and(|error| error.kind() != io::ErrorKind::NotFound),
+            "the kernel follows"
+        );
+        launch(first).run().assert_code(73).assert_one_line().assert_says(&["it is a symbolic link"]);
+    }
+    launch("40").run().assert_code(0);
+}
+
+/// Where root's link leads to when SIGHUP comes.
+#[test]
+#[ignore = "needs root"]
+fn link_of_root_that_leads_elsewhere_by_now() {
+    for user in [None, Some("alice")] {
+        let family = family();
+        let days = ["monday", "tuesday"].map(|name| family.path(name));
+        for day in &days {
+            fs::create_dir(day).expect("a directory");
+            chown(day, Some(ALICE), Some(ALICE)).expect("root may");
+        }
+        let today = family.path("today");
+        symlink("monday", &today).expect("a link");
+        let launch = launch(&family, &[], READY).env("DAEMON_STDERR", today.join("log"));
+        let launch = user.into_iter().fold(launch, |launch, user| launch.env("DAEMON_USER", user));
+        launch.env("DAEMON_REOPEN_ON_SIGHUP", "").run().assert_code(0);
+        fs::remove_file(&today).expect("the link");
+        symlink("tuesday", &today).expect("a link");
+        kill(Pid::from_raw(family.daemon().pid), Signal::SIGHUP).expect("it lives");
+        until("tuesday's log", || days[1].join("log").exists().then_some(()));
+    }
+}
+
+/// Alice changes a directory of hers for a link, and back, all the time.
+#[test]
+#[ignore = "needs root"]
+fn link_on_the_way_at_the_wrong_moment() {
+    let family = family();
+    let directory = directory_of_alice(&family);
+    let [home, roots, real] = ["log/home", "roots", "log/real"].map(|name| family.path(name));
+    for directory in [&home, &roots] {
+        fs::create_dir(directory).expect("a directory");
+    }
+    for name in ["pid", "there"] {
+        fs::write(roots.join(name), "root's").expect("a file");
+    }
+    let before = listing(&roots);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let link = directory.join("link");
+            symlink(&roots, &link).expect("a link");
+            lchown(&link, Some(ALICE), Some(ALICE)).expect("root may");
+            while !done.load(Ordering::Relaxed) {
+                for (from, to) in [(&home, &real), (&link, &home), (&home, &link), (&real, &home)] {
+                    fs::rename(from, to).expect("a name in her directory");
+                }
+            }
+        });
+        let mut ends = Vec::new();
+        for number in 0..100 {
+            let launch = launch(&family, &[], READY).env("DAEMON_PID_FILE", home.join("pid"));
+            let launch =
+                launch.env("DAEMON_STDOUT", home.join(format!("log{number}"))).env("DAEMON_STDERR", home.join("there"));
+            let launch = if number % 2 == 0 { launch } else { launch.env("DAEMON_USER", "alice") };
+            ends.push(launch.args(["notify", "eprint=text", "exit=0"]).run());
+            family.assert_gone();
+        }
+        done.store(true, Ordering::Relaxed);
+        assert!(ends.iter().all(|end| [Some(0), Some(73)].contains(&end.status.code())), "{ends:#?}");
+        assert!(ends.iter().any(|end| end.stderr.contains("symbolic link")), "it was never a link: {ends:#?}");
+    });
+    assert_eq!(listing(&roots), before, "root's directory");
+}
+
+/// At the end, too: the pid file's directory has become a link to one where a file of root's has its name.
+#[test]
+#[ignore = "needs root"]
+fn link_on_the_way_at_the_end() {
+    let family = family();
+    let (directory, roots) = (directory_of_alice(&family), family.path("roots"));
+    fs::create_dir(&roots).expect("a directory");
+    let pid_file = directory.join("pid");
+    launch(&family, &[], READY).env("DAEMON_PID_FILE", &pid_file).run().assert_code(0);
+    let daemon = family.daemon();
+    // Even the same file: only its path has become another's.
+    fs::hard_link(&pid_file, roots.join("pid")).expect("a link");
+    let moved = family.path("moved");
+    fs::rename(&directory, &moved).expect("it can be moved");
+    symlink(&roots, &directory).expect("a link");
+    lchown(&directory, Some(ALICE), Some(ALICE)).expect("root may");
+    let error = Instance::at(&pid_file).pid().expect_err("root does not follow her link");
+    assert!(error.to_string().contains("a symbolic link on the way is not root's"), "{error}");
+    kill(Pid::from_raw(daemon.pid), Signal::SIGTERM).expect("it lives");
+    family.assert_gone();
+    assert_eq!(state(&roots.join("pid")).0, "", "its own file is emptied, and not removed");
 }
 
 /// Where the kernel lets her: fs.protected_hardlinks, proc_sys_fs(5).

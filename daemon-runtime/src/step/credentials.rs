@@ -13,6 +13,7 @@ use nix::unistd::{
 
 use crate::Id;
 use crate::error::{Error, ErrorKind, Result, Step};
+use crate::step::file::FilePath;
 use crate::sys::{self, retry};
 
 /// Numbers of capabilities(7).
@@ -109,18 +110,18 @@ impl Credentials {
         self.user.is_none() && self.group.is_none()
     }
 
-    /// Makes a file, which has just been created, the daemon's: fchown(2).
+    /// Makes a file, which has just been created at this path, the daemon's: fchown(2).
     ///
-    /// A directory with the set-group-ID bit has given it its own group, which stays, unless `group` asks for another.
-    pub(crate) fn give_file(&self, file: &OwnedFd) -> nix::Result<()> {
+    /// Where the directory has given it its own group, that stays, unless `group` asks for another.
+    pub(crate) fn give_file(&self, file: &OwnedFd, path: &FilePath) -> nix::Result<()> {
         if self.is_unchanged() {
             return Ok(());
         }
-        let is_ours = sys::file_status(file.as_raw_fd())?.group == getegid().as_raw();
+        let is_ours = sys::file_status(file.as_raw_fd())?.group == getegid().as_raw() && !path.is_in_setgid_directory();
         let group = self.group.filter(|_| self.group_is_requested || is_ours);
         match retry(|| fchown(file, self.user.as_ref().map(|user| user.uid), group)) {
             // File systems without owners refuse it to everybody, which is no reason not to start.
-            Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::EINVAL) => Ok(()),
+            Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS) => Ok(()),
             changed => changed,
         }
     }

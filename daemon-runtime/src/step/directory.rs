@@ -1,8 +1,6 @@
 //! Root and working directory, and the file mode creation mask.
 
-use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open};
@@ -89,14 +87,6 @@ impl Directory {
         self.enter()?;
         retry(|| chroot(".")).map_err(|errno| failed("change root directory to", &path, errno))
     }
-}
-
-/// Returns what a resolved path is called inside a new root, if it can be reached there.
-pub(crate) fn path_in_root(root: Option<&Path>, path: &CStr) -> Option<CString> {
-    let Some(root) = root else { return Some(path.to_owned()) };
-    let root = root.canonicalize().ok()?;
-    let rest = Path::new(OsStr::from_bytes(path.to_bytes())).strip_prefix(root).ok()?;
-    CString::new(Path::new("/").join(rest).into_os_string().into_vec()).ok()
 }
 
 fn failed(what: &str, path: &Path, errno: nix::errno::Errno) -> Error {

@@ -1,26 +1,24 @@
 //! How the files are reached whose names the user of the program chooses: logs, stdin and the pid file.
 //!
-//! Root must not be led elsewhere by somebody else's symbolic link. So a path is [resolved](resolve) once, over links of
-//! root's alone, and what it came to is then opened one component after the other, without any link: openat(2) with
-//! O_NOFOLLOW. The handlers of signals, which open logs and remove the pid file, do the same with the resolved path: all but
-//! `resolve` is async-signal-safe.
+//! Root, and who starts a daemon for another user, must not be led elsewhere by somebody else's symbolic link. So they go one
+//! component after the other, by openat(2) with O_NOFOLLOW, and over a link only if it is root's. What is opened is what was
+//! reached. Handlers of signals, which reopen logs and remove the pid file, go the same way: all but [`FilePath::new`] and
+//! [`FilePath::in_root`] is async-signal-safe.
 
-use std::collections::VecDeque;
-use std::ffi::{CStr, CString, OsString};
-use std::fs;
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::libc;
 use nix::sys::stat::Mode;
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use crate::errno::errno_of;
-use crate::sys::{self, FileStatus, retry};
+use crate::sys::{self, FileId, FileStatus, Pages, retry};
 
 /// The path leads over a symbolic link that is not root's. No open(2) fails with this number.
 pub(crate) const UNTRUSTED_LINK: Errno = Errno::ENOLINK;
@@ -43,115 +41,205 @@ pub(crate) fn describe(reason: Errno) -> &'static str {
     }
 }
 
-/// Makes a path absolute and, for root, free of links; each link that it leads over must be root's. A link at its end is
-/// only followed with `follow_last`.
-pub(crate) fn resolve(path: &Path, follow_last: bool) -> nix::Result<CString> {
-    let absolute = std::path::absolute(path).map_err(|error| errno_of(&error))?;
-    let resolved = if geteuid().is_root() { resolve_links(&absolute, follow_last)? } else { absolute };
-    CString::new(resolved.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)
+/// For a component of a path, the slash before the first one, and a NUL.
+const NAME_SIZE: usize = libc::NAME_MAX as usize + 2;
+
+/// The path of a file, and how it is gone.
+#[derive(Clone, Debug)]
+pub(crate) struct FilePath {
+    /// Absolute; empty, which leads nowhere, where a new root hides the file.
+    path: CString,
+    /// Whether the file is opened for another user.
+    for_another: bool,
+    /// Whether a link at its end is followed.
+    follows_last: bool,
 }
 
-fn resolve_links(absolute: &Path, follow_last: bool) -> nix::Result<PathBuf> {
-    let components = |path: &Path| path.iter().map(OsString::from).collect::<VecDeque<_>>();
-    // The owner of `/` is root too: in a user namespace it has another number.
-    let root = fs::metadata("/").map_err(|error| errno_of(&error))?.uid();
-    let (mut resolved, mut rest, mut links) = (PathBuf::new(), components(absolute), 0);
-    while let Some(name) = rest.pop_front() {
-        if name == ".." {
-            resolved.pop();
-            continue;
+impl FilePath {
+    /// Makes a path absolute: the daemon has another working directory.
+    pub(crate) fn new(path: &Path, for_another: bool, follows_last: bool) -> nix::Result<Self> {
+        let mut path = std::path::absolute(path).map_err(|error| errno_of(&error))?.into_os_string().into_vec();
+        if path.ends_with(b"/") {
+            // Of a directory: its own entry, which cannot be opened as a file.
+            path.push(b'.');
         }
-        // An absolute target begins again at `/`.
-        let next = resolved.join(&name);
-        // What cannot be looked at cannot be opened either, which says why.
-        let link = fs::symlink_metadata(&next).ok().filter(|found| found.is_symlink());
-        match link {
-            // A link of the kernel's, such as /proc/self/fd/1, is not followed by its text.
-            Some(_) if rest.is_empty() && next.starts_with("/proc") => resolved = next,
-            Some(link) if !rest.is_empty() || follow_last => {
-                links += 1;
-                if links > MAX_LINKS {
-                    return Err(Errno::ELOOP);
-                }
-                if ![0, root].contains(&link.uid()) {
-                    return Err(UNTRUSTED_LINK);
-                }
-                let target = fs::read_link(&next).map_err(|error| errno_of(&error))?;
-                let mut whole = components(&target);
-                whole.append(&mut rest);
-                rest = whole;
+        Ok(FilePath { path: CString::new(path).map_err(|_| Errno::EINVAL)?, for_another, follows_last })
+    }
+
+    /// Returns the path that the opened file has inside a new root.
+    pub(crate) fn in_root(self, root: Option<&Path>, file: FileId) -> Self {
+        let Some(root) = root else { return self };
+        let inside = || {
+            let whole = Path::new(self.as_os_str()).canonicalize().ok()?;
+            // Links may be another's. What has no link in it is trusted if it leads to the file.
+            let reached = FilePath::new(&whole, self.for_another, false).ok()?.status().ok()?;
+            let rest = whole.strip_prefix(root.canonicalize().ok()?).ok().filter(|_| reached.id == file)?;
+            CString::new(Path::new("/").join(rest).into_os_string().into_vec()).ok()
+        };
+        FilePath { path: inside().unwrap_or_default(), ..self }
+    }
+
+    pub(crate) fn as_os_str(&self) -> &OsStr {
+        OsStr::from_bytes(self.path.to_bytes())
+    }
+
+    /// Opens the file. A link at its end that is not followed is ELOOP.
+    pub(crate) fn open(&self, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
+        self.reach(|directory, name, follow| {
+            let no_link = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
+            retry(|| openat(directory, name, flags | FLAGS | no_link, mode))
+        })
+    }
+
+    /// Opens the file for a stream.
+    ///
+    /// Where it is opened for another user, a link in a directory of that user could stand for a file that is not his to
+    /// read or write. Then a symbolic link is ELOOP, and a file with several names [`SEVERAL_NAMES`].
+    pub(crate) fn open_for_stream(&self, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
+        let fd = self.open(flags, mode)?;
+        let status = sys::file_status(fd.as_raw_fd())?;
+        match status.names {
+            // Of no use as a stream, and with a new root a way out of it.
+            _ if status.kind == libc::S_IFDIR => Err(Errno::EISDIR),
+            2.. if self.for_another => Err(SEVERAL_NAMES),
+            _ => Ok(fd),
+        }
+    }
+
+    /// Creates the file, and opens it. For another user it must not be what somebody has put there in the meantime: it is given
+    /// away.
+    pub(crate) fn create(&self, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
+        // Where the kernel follows a link at the end, that may lead nowhere yet.
+        let exclusive = if self.follows_last && !self.is_walked() { OFlag::empty() } else { OFlag::O_EXCL };
+        self.open(flags | OFlag::O_CREAT | exclusive, mode)
+    }
+
+    /// Looks at the file.
+    pub(crate) fn status(&self) -> nix::Result<FileStatus> {
+        self.reach(|directory, name, _| sys::file_status_at(directory, name))
+    }
+
+    /// Removes the file if it is the one that is meant; ENOENT if not.
+    pub(crate) fn remove_if(&self, is_meant: impl FnOnce(FileStatus) -> bool) -> nix::Result<()> {
+        self.reach(|directory, name, _| match is_meant(sys::file_status_at(directory, name)?) {
+            true => retry(|| unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)),
+            false => Err(Errno::ENOENT),
+        })
+    }
+
+    /// Whether the directory gives its own group to new files: the set-group-ID bit of inode(7). Only known of a file for
+    /// another user.
+    pub(crate) fn is_in_setgid_directory(&self) -> bool {
+        self.reach(|directory, _, _| sys::file_status(directory.as_raw_fd())).is_ok_and(|status| status.is_setgid)
+    }
+
+    /// Whether this crate looks at each component, and not the kernel, which gives other users no more rights than they have
+    /// anyway.
+    fn is_walked(&self) -> bool {
+        self.for_another || geteuid().is_root()
+    }
+
+    /// Calls `act` with the directory, the name in there, and whether a link of that name is to be followed.
+    fn reach<T>(&self, act: impl FnOnce(BorrowedFd<'_>, &CStr, bool) -> nix::Result<T>) -> nix::Result<T> {
+        if !self.is_walked() || self.path.is_empty() {
+            return act(AT_FDCWD, &self.path, self.follows_last);
+        }
+        // The owner of `/` is root too: in a user namespace it has another number.
+        let root = sys::file_status_at(AT_FDCWD, c"/")?.owner;
+        let (mut rest, mut reached, mut links) = (Rest::of(&self.path)?, None, 0);
+        loop {
+            let directory = reached.as_ref().map_or(AT_FDCWD, OwnedFd::as_fd);
+            let mut name = [0; NAME_SIZE];
+            let name = rest.next(&mut name)?;
+            let is_last = rest.is_empty();
+            if is_last && !self.follows_last {
+                return act(directory, name, false);
             }
-            _ => resolved = next,
+            if !is_last {
+                match open_path(directory, name, OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW) {
+                    // So is a symbolic link.
+                    Err(Errno::ENOTDIR) => {}
+                    opened => {
+                        reached = Some(opened?);
+                        continue;
+                    }
+                }
+            }
+            let link = match open_path(directory, name, OFlag::O_NOFOLLOW) {
+                Err(Errno::ENOENT) if is_last => return act(directory, name, false),
+                found => found?,
+            };
+            let status = sys::file_status(link.as_raw_fd())?;
+            if status.kind != libc::S_IFLNK {
+                return if is_last { act(directory, name, false) } else { Err(Errno::ENOTDIR) };
+            }
+            links += 1;
+            if ![0, root].contains(&status.owner) {
+                return Err(UNTRUSTED_LINK);
+            } else if links > MAX_LINKS {
+                return Err(Errno::ELOOP);
+            } else if !fstatfs(&link).is_ok_and(|system| system.filesystem_type() == PROC_SUPER_MAGIC) {
+                rest.prepend(|room| sys::link_target(link.as_fd(), room))?;
+            } else if is_last {
+                // A link of the kernel's, such as /proc/self/fd/1, leads to more than its text says.
+                return act(directory, name, true);
+            } else {
+                reached = Some(open_path(directory, name, OFlag::O_DIRECTORY)?);
+            }
         }
     }
-    Ok(resolved)
 }
 
-/// Opens the file at a resolved path. A link at its end is ELOOP, unless it may be followed.
-pub(crate) fn open_resolved(path: &CStr, flags: OFlag, mode: Mode, follow_last: bool) -> nix::Result<OwnedFd> {
-    let (directory, name) = walk(path)?;
-    // Root has followed the others when the path was resolved.
-    let follow = follow_last && (!geteuid().is_root() || path.to_bytes().starts_with(b"/proc/"));
-    let no_link = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
-    retry(|| openat(at(&directory), name, flags | FLAGS | no_link, mode))
+fn open_path(from: BorrowedFd<'_>, name: &CStr, flags: OFlag) -> nix::Result<OwnedFd> {
+    retry(|| openat(from, name, flags | OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()))
 }
 
-/// Looks at the file at a resolved path. A link at its end is not followed.
-pub(crate) fn status_of_resolved(path: &CStr) -> nix::Result<FileStatus> {
-    let (directory, name) = walk(path)?;
-    sys::file_status_at(at(&directory), name)
+/// What is left of a path.
+struct Rest {
+    /// Filled from its end.
+    bytes: Pages,
+    start: usize,
 }
 
-pub(crate) fn unlink_resolved(path: &CStr) -> nix::Result<()> {
-    let (directory, name) = walk(path)?;
-    retry(|| unlinkat(at(&directory), name, UnlinkatFlags::NoRemoveDir))
-}
-
-/// For root: the directory of a resolved path, reached without any link, and the last component. For others, to whom the
-/// kernel gives no more rights than they have anyway: the path as it is.
-fn walk(path: &CStr) -> nix::Result<(Option<OwnedFd>, &CStr)> {
-    let bytes = path.to_bytes_with_nul();
-    if !geteuid().is_root() || bytes[0] != b'/' {
-        return Ok((None, path));
+impl Rest {
+    fn of(path: &CStr) -> nix::Result<Self> {
+        let (mut rest, path) = (Rest { bytes: Pages::new()?, start: Pages::SIZE }, path.to_bytes());
+        rest.prepend(|room| {
+            room.get_mut(..path.len()).ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(path);
+            Ok(path.len())
+        })?;
+        Ok(rest)
     }
-    // The first component keeps its slash: emulators with a directory for the libraries of another system (`qemu-user -L`)
-    // take that for `/`.
-    let (mut directory, mut start) = (None, 0);
-    while let Some(length) = bytes[start.max(1)..].iter().position(|byte| *byte == b'/') {
-        let end = start.max(1) + length;
-        let mut name = [0; libc::NAME_MAX as usize + 2];
-        name[..libc::NAME_MAX as usize + 1]
-            .get_mut(..end - start)
-            .ok_or(Errno::ENAMETOOLONG)?
-            .copy_from_slice(&bytes[start..end]);
-        let name = CStr::from_bytes_until_nul(&name).map_err(|_| Errno::ENAMETOOLONG)?;
-        directory = Some(open_directory(at(&directory), name)?);
-        start = end + 1;
+
+    fn is_empty(&self) -> bool {
+        self.start == Pages::SIZE
     }
-    let name = CStr::from_bytes_with_nul(&bytes[start..]).map_err(|_| Errno::EINVAL)?;
-    Ok((directory, name))
-}
 
-fn open_directory(from: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    retry(|| openat(from, name, flags, Mode::empty()))
-}
-
-fn at(directory: &Option<OwnedFd>) -> BorrowedFd<'_> {
-    directory.as_ref().map_or(AT_FDCWD, AsFd::as_fd)
-}
-
-/// Opens a file for a stream, by its resolved path.
-///
-/// Where root opens it for another user, a link in a directory of that user could stand for a file that is not his to
-/// read or write. Then a symbolic link is ELOOP, and a file with several names [`SEVERAL_NAMES`].
-pub(crate) fn open_for_stream(path: &CStr, flags: OFlag, mode: Mode, for_another: bool) -> nix::Result<OwnedFd> {
-    let fd = open_resolved(path, flags, mode, !for_another)?;
-    let status = sys::file_status(fd.as_raw_fd())?;
-    match status.names {
-        // Of no use as a stream, and with a new root a way out of it.
-        _ if status.kind == libc::S_IFDIR => Err(Errno::EISDIR),
-        2.. if for_another => Err(SEVERAL_NAMES),
-        _ => Ok(fd),
+    /// Puts a path in front, which `write` writes.
+    fn prepend(&mut self, write: impl FnOnce(&mut [u8]) -> nix::Result<usize>) -> nix::Result<()> {
+        let (bytes, end) = (self.bytes.bytes_mut(), self.start);
+        let length = write(&mut bytes[..end])?;
+        // What fills the room may have been cut.
+        self.start = end.checked_sub(length + 1).ok_or(Errno::ENAMETOOLONG)?;
+        bytes.copy_within(..length, self.start);
+        bytes[end - 1] = b'/';
+        // The first component keeps its slash, so that openat(2) begins at `/`. Not with a descriptor of `/`: emulators with a
+        // directory for the libraries of another system (`qemu-user -L`) open that instead.
+        self.start += leading_slashes(&bytes[self.start..]).saturating_sub(1);
+        Ok(())
     }
+
+    /// Removes the first component, and returns it.
+    fn next<'n>(&mut self, name: &'n mut [u8; NAME_SIZE]) -> nix::Result<&'n CStr> {
+        let rest = &self.bytes.bytes_mut()[self.start..];
+        let slash = leading_slashes(rest);
+        let length = slash + rest[slash..].iter().position(|byte| *byte == b'/').unwrap_or(0);
+        name.get_mut(..length).ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(&rest[..length]);
+        self.start += length + leading_slashes(&rest[length..]);
+        CStr::from_bytes_until_nul(name).map_err(|_| Errno::ENAMETOOLONG)
+    }
+}
+
+fn leading_slashes(path: &[u8]) -> usize {
+    path.iter().take_while(|byte| **byte == b'/').count()
 }

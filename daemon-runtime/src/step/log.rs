@@ -1,8 +1,9 @@
 //! A log file: how it is opened, at the start and again on SIGHUP.
 
-use std::ffi::{CStr, CString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -11,14 +12,15 @@ use nix::unistd::{dup2_stderr, dup2_stdout};
 
 use crate::report::{escape_control, program_name};
 use crate::step::credentials::Credentials;
-use crate::step::directory::path_in_root;
-use crate::step::file::{self, open_for_stream};
+use crate::step::file::{self, FilePath};
 use crate::step::streams::OpenFile;
-use crate::sys::{self, FileId, retry};
+use crate::sys::{self, FileStatus, retry};
 
 /// A log file belongs to those who run the daemon, and may be read by its group.
 const MODE: Mode = Mode::from_bits_truncate(0o640);
 const FLAGS: OFlag = OFlag::O_WRONLY.union(OFlag::O_APPEND);
+/// How often a file is tried that another start is about to remove.
+const ATTEMPTS: usize = 50;
 
 /// A log file, open for a daemon that does not run yet.
 #[derive(Debug)]
@@ -27,10 +29,10 @@ pub(crate) struct OpenLog {
     pub(crate) log: Log,
 }
 
-/// The log files that a start has created. Unless it is [kept](CreatedLogs::keep), a file in which nothing was written goes
-/// when this is dropped.
+/// The log files that a start has created, and their descriptors. Unless it is [kept](CreatedLogs::keep), a file in which
+/// nothing was written, and that nobody else uses, goes when this is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct CreatedLogs(Vec<(CString, FileId)>);
+pub(crate) struct CreatedLogs(Vec<(FilePath, RawFd)>);
 
 impl CreatedLogs {
     pub(crate) fn keep(mut self) {
@@ -40,11 +42,13 @@ impl CreatedLogs {
 
 impl Drop for CreatedLogs {
     fn drop(&mut self) {
-        for (path, id) in &self.0 {
-            if file::status_of_resolved(path).is_ok_and(|status| status.id == *id && status.is_empty) {
-                // The start has failed for a reason of its own, which is said; an empty log prevents no other.
-                let _ = file::unlink_resolved(path);
-            }
+        for (path, fd) in &self.0 {
+            // Another daemon may log to it: one that was started at the same time.
+            let is_unused = |status: FileStatus| {
+                status.is_empty && sys::file_id(*fd) == Ok(status.id) && !sys::is_open_elsewhere(*fd)
+            };
+            // The start has failed for a reason of its own, which is said; an empty log prevents no other.
+            let _ = path.remove_if(is_unused);
         }
     }
 }
@@ -52,9 +56,8 @@ impl Drop for CreatedLogs {
 /// What is needed to open a log file again.
 #[derive(Debug)]
 pub(crate) struct Log {
-    /// As it is seen inside a new root; empty, which cannot be opened, where that hides it.
-    path: CString,
-    for_another: bool,
+    /// As it is seen inside a new root.
+    path: FilePath,
     pub(crate) for_stdout: bool,
     pub(crate) for_stderr: bool,
     /// The beginning of the line that says that it could not be reopened.
@@ -70,28 +73,33 @@ impl Log {
         all_created: &mut CreatedLogs,
     ) -> nix::Result<OpenLog> {
         let for_another = !credentials.is_unchanged();
-        let resolved = file::resolve(path, !for_another)?;
-        let (fd, created) = open_or_create(&resolved, for_another)?;
-        let file = OpenFile::new(fd)?;
-        let shown = escape_control(&resolved.to_string_lossy());
+        let path = FilePath::new(path, for_another, !for_another)?;
+        let (fd, created) = open_or_create(&path)?;
+        let number = fd.as_raw_fd();
+        let prepared = if created { credentials.give_file(&fd, &path) } else { Ok(()) };
+        let file = prepared.and_then(|()| let_block(&fd)).and_then(|()| OpenFile::new(fd)).inspect_err(|_| {
+            if created {
+                // That failure is said.
+                let _ = path.remove_if(|status| status.is_empty);
+            }
+        })?;
+        if created {
+            all_created.0.push((path.clone(), number));
+        }
+        let shown = escape_control(&path.as_os_str().to_string_lossy());
         let log = Log {
-            path: path_in_root(root, &resolved).unwrap_or_default(),
-            for_another,
+            path: path.in_root(root, file.id()),
             for_stdout: false,
             for_stderr: false,
             complaint: format!("{}: cannot reopen log file {shown}: ", program_name()),
         };
-        if created {
-            all_created.0.push((resolved, file.id()));
-            credentials.give_file(file.fd())?;
-        }
         Ok(OpenLog { file, log })
     }
 
     /// Opens the file that has the path now, and makes it the stream. Async-signal-safe.
     pub(crate) fn reopen(&self) -> nix::Result<()> {
-        // With `group` alone it still is root who opens it.
-        let (new, _) = open_or_create(&self.path, self.for_another)?;
+        let (new, _) = open_or_create(&self.path)?;
+        let_block(&new)?;
         if self.for_stdout {
             retry(|| dup2_stdout(&new))?;
         }
@@ -111,25 +119,31 @@ impl Log {
 }
 
 /// Opens a log file to append to, or creates it, and tells which. Async-signal-safe.
-fn open_or_create(path: &CStr, for_another: bool) -> nix::Result<(OwnedFd, bool)> {
-    let (fd, created) = loop {
-        match open_for_stream(path, FLAGS, MODE, for_another) {
+fn open_or_create(path: &FilePath) -> nix::Result<(OwnedFd, bool)> {
+    let mut attempts = 0..ATTEMPTS;
+    loop {
+        match path.open_for_stream(FLAGS, MODE) {
             Err(Errno::ENOENT) => {}
-            opened => break (opened?, false),
+            // Somebody has a lease on it, fcntl(2): `is_open_elsewhere`, for a moment.
+            Err(Errno::EAGAIN) if attempts.next().is_some() => {
+                sleep(Duration::from_millis(1));
+                continue;
+            }
+            opened => return Ok((opened?, false)),
         }
-        // What is created is given away, so it must not be what somebody has put there in the meantime.
-        let exclusive = if for_another { OFlag::O_EXCL } else { OFlag::empty() };
-        match open_for_stream(path, FLAGS | OFlag::O_CREAT | exclusive, MODE, for_another) {
+        match path.create(FLAGS, MODE) {
             Err(Errno::EEXIST) => {}
             created => {
                 let fd = created?;
                 // Whatever the umask is. A file system without modes refuses it, which is no reason not to start.
                 let _ = retry(|| fchmod(&fd, MODE));
-                break (fd, true);
+                return Ok((fd, true));
             }
         }
-    };
-    // Only the opening was not to block.
-    retry(|| fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_APPEND)))?;
-    Ok((fd, created))
+    }
+}
+
+/// Only the opening was not to block.
+fn let_block(log: &OwnedFd) -> nix::Result<()> {
+    retry(|| fcntl(log, FcntlArg::F_SETFL(OFlag::O_APPEND))).map(drop)
 }

@@ -1,7 +1,6 @@
 //! The pid file: one instance, daemon(7), step 12. It is locked for as long as the daemon lives, complete while it runs, and
 //! gone when it has ended.
 
-use std::ffi::{CStr, CString};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
@@ -12,7 +11,6 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag};
 use nix::libc;
-use nix::sys::signal::kill;
 use nix::sys::stat::{Mode, fchmod};
 use nix::sys::uio::pread;
 use nix::unistd::{Pid, fchown, ftruncate, geteuid, getpid};
@@ -20,16 +18,13 @@ use nix::unistd::{Pid, fchown, ftruncate, geteuid, getpid};
 use crate::daemon_process::is_daemon;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::step::credentials::Credentials;
-use crate::step::directory::path_in_root;
-use crate::step::file::{self, open_resolved, status_of_resolved, unlink_resolved};
-use crate::step::lock_holder::LockHolder;
+use crate::step::file::{self, FilePath};
+use crate::step::lock_holder::{Held, check_daemon, check_start};
 use crate::sys::{self, FileId, FileStatus, Published, retry};
 
 const MODE: Mode = Mode::from_bits_truncate(0o644);
 /// Until it is locked nobody else may open it, and lock it first.
 const MODE_UNLOCKED: Mode = Mode::from_bits_truncate(0o600);
-/// How long a start waits for another one, which has the lock, to write its pid.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The byte that is marked once the pid is written.
 const WRITTEN: u8 = 0;
@@ -45,15 +40,14 @@ pub(crate) struct PidFile {
     file: LockedFile,
     /// As messages show it.
     path: PathBuf,
-    /// Its path as the daemon sees it, inside a new root; empty, which leads nowhere, where that hides it.
-    path_in_root: CString,
+    /// Inside a new root.
+    path_in_root: FilePath,
     fd: Option<OwnedFd>,
 }
 
 /// What a signal handler needs to remove it.
 struct LockedFile {
-    /// Resolved.
-    path: CString,
+    path: FilePath,
     fd: RawFd,
     id: FileId,
 }
@@ -64,28 +58,29 @@ impl PidFile {
         let failed = |errno| failed("lock", path, errno);
         let started = Instant::now();
         // By one name from the beginning to its end: what cannot be reached by it could not be removed by it.
-        let resolved = file::resolve(path, false).map_err(|errno| not_opened(path, errno))?;
+        let full_path =
+            FilePath::new(path, !credentials.is_unchanged(), false).map_err(|errno| not_opened(path, errno))?;
         let (fd, status, is_new) = loop {
-            let (fd, created) = match open_or_create(&resolved) {
+            let (fd, created) = match open_or_create(&full_path) {
                 // Another start has created it in between.
                 Err(Errno::EEXIST) => continue,
                 opened => opened.map_err(|errno| not_opened(path, errno))?,
             };
-            match try_lock(path, &resolved, &fd) {
+            match try_lock(path, &full_path, &fd) {
                 Ok(LockAttempt::Locked(status)) => break (fd, status, created),
                 Ok(LockAttempt::Held(status)) => wait_for_holder(path, &fd, &status, started)?,
                 Ok(LockAttempt::Replaced) => {}
                 Err(error) => {
                     if created {
                         // This failure is what there is to say; an empty file that stays blocks no start.
-                        let _ = unlink_resolved(&resolved);
+                        let _ = full_path.remove_if(|status| status.is_empty);
                     }
                     return Err(error);
                 }
             }
         };
-        let path_in_root = path_in_root(root, &resolved).unwrap_or_default();
-        let file = LockedFile { path: resolved, fd: fd.as_raw_fd(), id: status.id };
+        let path_in_root = full_path.clone().in_root(root, status.id);
+        let file = LockedFile { path: full_path, fd: fd.as_raw_fd(), id: status.id };
         let locked = PidFile { file, path: path.to_owned(), path_in_root, fd: Some(fd) };
         let fd = locked.fd.as_ref().expect("it was put there");
         // File systems without modes or owners refuse this and the next, which is no reason not to start. Another user's file,
@@ -103,7 +98,7 @@ impl PidFile {
             // Another user's daemon has left it: root's `Instance` would not trust it with this one's pid.
             let _ = retry(|| fchown(fd, Some(geteuid()), None));
         }
-        credentials.give_file(fd).map_err(|errno| self::failed("give away", path, errno))?;
+        credentials.give_file(fd, &locked.file.path).map_err(|errno| self::failed("give away", path, errno))?;
         retry(|| ftruncate(fd, 0)).map_err(failed)?;
         Ok(locked)
     }
@@ -138,8 +133,7 @@ impl PidFile {
         if !REGISTERED.swap(true, Ordering::Relaxed) {
             sys::at_exit(remove_kept).map_err(failed)?;
         }
-        let path = std::mem::take(&mut self.path_in_root);
-        KEPT.publish(LockedFile { path, fd: self.file.fd, id: self.file.id });
+        KEPT.publish(LockedFile { path: self.path_in_root.clone(), fd: self.file.fd, id: self.file.id });
         // Never closed: with it would go the lock.
         let fd = self.fd.take().expect("it is kept once");
         Ok(ReadyMark { path: std::mem::take(&mut self.path), id: self.file.id, fd: ManuallyDrop::new(fd) })
@@ -178,8 +172,7 @@ impl LockedFile {
     /// Removes the file if its path still leads to it; where the directory does not allow that, empties it.
     /// Async-signal-safe.
     fn remove(&self) {
-        let is_ours = status_of_resolved(&self.path).is_ok_and(|status| status.id == self.id);
-        if !is_ours || unlink_resolved(&self.path).is_err() {
+        if self.path.remove_if(|status| status.id == self.id).is_err() {
             self.empty();
         }
     }
@@ -219,31 +212,26 @@ pub(crate) fn close_in_child() {
 
 /// Returns when the lock is worth another try; or says who has it, as soon as that is known.
 fn wait_for_holder(path: &Path, fd: &OwnedFd, status: &FileStatus, started: Instant) -> Result<()> {
-    let written = read_pid(fd).map_err(|errno| failed("read", path, errno))?;
-    let held = |why: String, advice| {
-        Err(Error::new(Step::PidFile, ErrorKind::AlreadyRunning, lock_action(path), why).advise(advice))
+    let read = || read_pid(fd).map_err(|errno| failed("read", path, errno));
+    let held = match read()? {
+        Some(pid) => Some(match check_daemon(fd, pid) {
+            Ok(()) => {
+                Held { why: format!("held by process {pid}"), advice: "stop it first or choose another pid_file" }
+            }
+            // It has just ended if nobody holds it now.
+            Err(_) if read()? != Some(pid) => return Ok(()),
+            Err(held) => held,
+        }),
+        None => check_start(fd, status.owner, started.elapsed()),
     };
-    let stop = "stop it first or choose another pid_file";
-    if let Some(pid) = written {
-        return match kill(pid, None) {
-            Err(Errno::ESRCH) => held(
-                format!("the daemon, process {pid}, has ended, but a process that it has started holds the lock"),
-                "end that process: lslocks(8) or fuser(1) shows it",
-            ),
-            _ => held(format!("held by process {pid}"), stop),
-        };
-    }
-    match LockHolder::find(status.id) {
-        Some(holder) if holder.is_stranger(status.owner) => held(
-            format!("{holder} holds the lock, and is no daemon of this pid file"),
-            "end it, and put the pid file into a directory that strangers cannot enter",
-        ),
-        _ if started.elapsed() <= PATIENCE => {
+    match held {
+        Some(Held { why, advice }) => {
+            Err(Error::new(Step::PidFile, ErrorKind::AlreadyRunning, lock_action(path), why).advise(advice))
+        }
+        None => {
             thread::sleep(Duration::from_millis(2));
             Ok(())
         }
-        Some(holder) => held(format!("held by {holder}, which has not written its pid"), stop),
-        None => held("held by a process that has not written its pid".into(), stop),
     }
 }
 
@@ -268,12 +256,9 @@ pub(crate) fn is_marked_ready(fd: &OwnedFd) -> nix::Result<bool> {
 ///
 /// Not by O_CREAT alone: fs.protected_regular of proc_sys_fs(5) refuses that, even to root, for another's file in a
 /// directory like /tmp.
-fn open_or_create(path: &CStr) -> nix::Result<(OwnedFd, bool)> {
-    match open_resolved(path, OFlag::O_RDWR, MODE, false) {
-        Err(Errno::ENOENT) => {
-            let create = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
-            open_resolved(path, create, MODE_UNLOCKED, false).map(|created| (created, true))
-        }
+fn open_or_create(path: &FilePath) -> nix::Result<(OwnedFd, bool)> {
+    match path.open(OFlag::O_RDWR, MODE) {
+        Err(Errno::ENOENT) => path.create(OFlag::O_RDWR, MODE_UNLOCKED).map(|created| (created, true)),
         opened => opened.map(|fd| (fd, false)),
     }
 }
@@ -288,7 +273,7 @@ enum LockAttempt {
 }
 
 /// Locks what was opened, if it is a file that may be a pid file, and still is the one at its path.
-fn try_lock(path: &Path, resolved: &CStr, fd: &OwnedFd) -> Result<LockAttempt> {
+fn try_lock(path: &Path, full_path: &FilePath, fd: &OwnedFd) -> Result<LockAttempt> {
     let failed = |errno| failed("lock", path, errno);
     let status = sys::file_status(fd.as_raw_fd()).map_err(failed)?;
     if status.kind != libc::S_IFREG {
@@ -303,7 +288,7 @@ fn try_lock(path: &Path, resolved: &CStr, fd: &OwnedFd) -> Result<LockAttempt> {
         Err(Errno::EWOULDBLOCK) => return Ok(LockAttempt::Held(status)),
         Err(errno) => return Err(failed(errno)),
     }
-    match status_of_resolved(resolved) {
+    match full_path.status() {
         Ok(there) if there.id == status.id => Ok(LockAttempt::Locked(status)),
         Ok(_) | Err(Errno::ENOENT) => Ok(LockAttempt::Replaced),
         Err(errno) => Err(failed(errno)),

@@ -1,6 +1,6 @@
 //! stdin, stdout and stderr, daemon(7), step 9: /dev/null, files, or what they are.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -12,9 +12,11 @@ use crate::Stream;
 use crate::errno::errno_of;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::step::credentials::Credentials;
-use crate::step::file::{self, open_for_stream};
+use crate::step::file::{self, FilePath};
 use crate::step::log::{CreatedLogs, Log, OpenLog};
 use crate::sys::{self, FileId, retry};
+
+const NAMES: [&str; 3] = ["stdin", "stdout", "stderr"];
 
 /// The files that the streams will be, open since before the fork.
 #[derive(Debug)]
@@ -51,12 +53,8 @@ impl OpenFile {
         self.id
     }
 
-    pub(crate) fn fd(&self) -> &OwnedFd {
-        &self.fd
-    }
-
     fn check(&self) -> nix::Result<&OwnedFd> {
-        if sys::file_id(self.fd.as_raw_fd()) == Ok(self.id) { Ok(&self.fd) } else { Err(Errno::EBADF) }
+        if sys::file_id(self.fd.as_raw_fd())? == self.id { Ok(&self.fd) } else { Err(Errno::EBADF) }
     }
 }
 
@@ -70,7 +68,6 @@ impl Streams {
         let mut created = CreatedLogs::default();
         let for_another = !credentials.is_unchanged();
         for (number, stream) in wanted.into_iter().enumerate() {
-            let name = ["stdin", "stdout", "stderr"][number];
             streams.targets[number] = match stream {
                 Stream::Inherit => None,
                 Stream::Null => {
@@ -82,7 +79,7 @@ impl Streams {
                         0 => streams.open_input(path, for_another),
                         _ => streams.open_log(path, number, root, credentials, &mut created),
                     };
-                    Some(opened.map_err(|errno| failed(name, path, for_another, errno))?)
+                    Some(opened.map_err(|errno| failed(NAMES[number], path, for_another, errno))?)
                 }
             };
         }
@@ -99,8 +96,8 @@ impl Streams {
     }
 
     fn open_input(&mut self, path: &Path, for_another: bool) -> nix::Result<Target> {
-        let resolved = file::resolve(path, !for_another)?;
-        let fd = open_for_stream(&resolved, OFlag::O_RDONLY, Mode::empty(), for_another)?;
+        let path = FilePath::new(path, for_another, !for_another)?;
+        let fd = path.open_for_stream(OFlag::O_RDONLY, Mode::empty())?;
         // Only the opening was not to block.
         retry(|| fcntl(&fd, FcntlArg::F_SETFL(OFlag::empty())))?;
         self.stdin = Some(OpenFile::new(fd)?);
@@ -133,14 +130,13 @@ impl Streams {
     /// Refuses a pid file that also is one of these files, before it is emptied.
     pub(crate) fn refuse_pid_file(&self, path: &Path) -> Result<()> {
         // What cannot be looked at fails when it is locked.
-        let status = file::resolve(path, false).and_then(|resolved| file::status_of_resolved(&resolved));
-        let Ok(status) = status else { return Ok(()) };
-        let mut files = self.logs.iter().map(|log| ("a log file", log.file.id()));
-        let mut input = self.stdin.iter().map(|file| ("stdin", file.id()));
-        let Some((other, _)) = files.find(|(_, id)| *id == status.id).or(input.find(|(_, id)| *id == status.id)) else {
-            return Ok(());
+        let Ok(status) = FilePath::new(path, false, false).and_then(|path| path.status()) else { return Ok(()) };
+        let file = |number: usize| match self.targets[number] {
+            Some(target) => self.open_file(target).map(OpenFile::id),
+            None => sys::file_id(number as RawFd).ok(),
         };
-        let (what, why) = (format!("use pid_file = {}", path.display()), format!("it is {other} too"));
+        let Some(number) = (0..3).find(|number| file(*number) == Some(status.id)) else { return Ok(()) };
+        let (what, why) = (format!("use pid_file = {}", path.display()), format!("it is {} too", NAMES[number]));
         Err(Error::new(Step::Options, ErrorKind::InvalidOption, what, why).advise("give each a file of its own"))
     }
 
@@ -172,19 +168,30 @@ impl Streams {
 
     /// What a stream will be; `None` if it stays what it is.
     fn target(&self, number: usize) -> Option<nix::Result<&OwnedFd>> {
-        let file = match self.targets[number]? {
+        self.open_file(self.targets[number]?).map(OpenFile::check)
+    }
+
+    fn open_file(&self, target: Target) -> Option<&OpenFile> {
+        match target {
             Target::Null => self.null.as_ref(),
             Target::Input => self.stdin.as_ref(),
             Target::Log(index) => self.logs.get(index).map(|log| &log.file),
-        };
-        file.map(OpenFile::check)
+        }
     }
 
     /// Closes the descriptors that have been copied to 0, 1 and 2. The logs are returned, for those who open them again.
     pub(crate) fn close(self) -> Result<Vec<Log>> {
         let failed =
             |errno| Error::system(Step::Streams, "close the descriptors that the streams were copied from", errno);
-        let close = |file: OpenFile| sys::close(file.fd).map_err(failed);
+        let close = |file: OpenFile| match file.check() {
+            Ok(_) => sys::close(file.fd).map_err(failed),
+            // The body has closed it; what has its number now is the body's.
+            Err(Errno::EBADF) => {
+                let _number = file.fd.into_raw_fd();
+                Ok(())
+            }
+            Err(errno) => Err(failed(errno)),
+        };
         self.null.into_iter().chain(self.stdin).try_for_each(close)?;
         self.logs.into_iter().map(|open| close(open.file).map(|()| open.log)).collect()
     }
