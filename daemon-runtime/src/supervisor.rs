@@ -171,7 +171,12 @@ fn connected(address: &OsStr) -> io::Result<UnixDatagram> {
 
 fn unreachable_socket(address: &OsStr, errno: Errno) -> Error {
     let what = format!("connect to NOTIFY_SOCKET {}", address.to_string_lossy());
-    Error::system(Step::Ready, what, errno).advise("correct or unset the variable")
+    let error = Error::system(Step::Ready, what, errno);
+    match errno {
+        // RestrictAddressFamilies= of systemd.exec(5).
+        Errno::EAFNOSUPPORT => error.advise("allow AF_UNIX in RestrictAddressFamilies="),
+        _ => error.advise("correct or unset the variable"),
+    }
 }
 
 fn socket_address(address: &OsStr) -> io::Result<SocketAddr> {

@@ -56,3 +56,16 @@ fn a_filter_of_the_body_forbids_a_call() {
         family.assert_gone();
     }
 }
+
+/// A unit with RestrictAddressFamilies= that leaves out AF_UNIX: systemd's filter says so by this error.
+#[test]
+fn notify_socket_is_out_of_reach() {
+    let family = Family::new();
+    let path = family.path("notify");
+    let _socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    let launch = family.launch(READY).env("NOTIFY_SOCKET", &path);
+    let end = launch.under(hostile::denied(libc::SYS_socket, Errno::EAFNOSUPPORT)).run();
+    end.assert_code(71)
+        .assert_one_line()
+        .assert_says(&["cannot connect to NOTIFY_SOCKET", "allow AF_UNIX in RestrictAddressFamilies="]);
+}
