@@ -2,18 +2,20 @@
 
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use crate::daemon_process;
+use crate::errno::errno_of;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::inherited::inherited;
-use crate::launch::message::{receive_end, send_error};
+use crate::launch::message::{Said, receive_from_launcher, send_error};
 use crate::start::{DEFAULT_TIMEOUT, flush, start_in_background};
 use crate::step::threads;
 use crate::sys::{self, poll_timeout, retry};
@@ -49,15 +51,13 @@ pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
     match sys::fork().map_err(|errno| failed("fork", errno))? {
         ForkResult::Parent { child: launcher } => {
             drop(launcher_end);
-            let end = wait_for_launcher(&client_end, launcher, limit);
-            // Where the program ignores SIGCHLD, or a handler of its own has waited for all its children, there is none left.
-            let _ = retry(|| waitpid(launcher, None));
-            end.map(|daemon| Spawned::Launcher(daemon.as_raw().unsigned_abs()))
+            wait_for_launcher(&client_end, launcher, limit)
+                .map(|daemon| Spawned::Launcher(daemon.as_raw().unsigned_abs()))
         }
         ForkResult::Child => {
             drop(client_end);
-            let client = launcher_end.try_clone();
-            match client.map_err(|error| failed("copy a socket", crate::errno::errno_of(&error))) {
+            let client = retry(|| launcher_end.try_clone().map_err(|error| errno_of(&error)));
+            match client.map_err(|errno| failed("copy a socket", errno)) {
                 Ok(client) => start_in_launcher(options, client, launcher_end),
                 Err(error) => fail_in_launcher(&launcher_end, &error),
             }
@@ -85,20 +85,36 @@ fn fail_in_launcher(client: &UnixStream, error: &Error) -> ! {
 fn wait_for_launcher(channel: &UnixStream, launcher: Pid, limit: Duration) -> Result<Pid> {
     let patience = limit.saturating_add(LAUNCHER_GRACE);
     let mut polled = [libc::pollfd { fd: channel.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
-    if retry(|| sys::poll(&mut polled, poll_timeout(patience)))
-        .map_err(|errno| failed("wait for the launcher", errno))?
-        == 0
-    {
+    // Any failure of this call means that the wait has no limit, but not that the start has failed.
+    if retry(|| sys::poll(&mut polled, poll_timeout(patience))) == Ok(0) {
         // It is this process's child, and not waited for yet. If it has just ended, this has no effect.
         let _ = kill(launcher, Signal::SIGKILL);
         let why = format!("the launcher, process {launcher}, has not ended in time");
         return Err(Error::new(Step::Launch, ErrorKind::TimedOut, "start the daemon", why).advise("start it again"));
     }
-    match receive_end(channel).map_err(|errno| failed("listen to the launcher", errno))? {
-        Some(end) => end,
-        None => Err(Error::new(Step::Launch, ErrorKind::StartFailed, "start the daemon", "the launcher was killed")
-            .advise("start it again")),
+    let (mut daemon, mut goes_on) = (None, false);
+    loop {
+        match receive_from_launcher(channel) {
+            Ok(Some(Said::Ready(pid))) => daemon = Some(pid),
+            Ok(Some(Said::GoneOn)) => goes_on = true,
+            Ok(Some(Said::Failed(error))) => {
+                // Its exit code says nothing more.
+                let _ = retry(|| waitpid(launcher, None));
+                return Err(error);
+            }
+            Ok(None) => break,
+            // The launcher decides how the start ends, and not a call that fails here.
+            Err(_) => thread::sleep(Duration::from_millis(1)),
+        }
     }
+    // Where the program ignores SIGCHLD, or a handler of its own has waited for all its children, there is none left.
+    goes_on |= matches!(retry(|| waitpid(launcher, None)), Ok(WaitStatus::Exited(_, 0)));
+    daemon.filter(|_| goes_on).ok_or_else(launcher_was_killed)
+}
+
+fn launcher_was_killed() -> Error {
+    Error::new(Step::Launch, ErrorKind::StartFailed, "start the daemon", "the launcher was killed")
+        .advise("start it again")
 }
 
 fn failed(what: &str, errno: Errno) -> Error {

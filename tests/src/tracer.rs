@@ -26,9 +26,12 @@ use crate::{Launch, fixture, raw};
 pub const LIMIT: Duration = Duration::from_secs(12);
 
 /// The processes of a launch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// The program as it was started.
+    /// The program as it was started, where that goes on: `Daemon::spawn`.
+    Client,
+    /// The program as it was started, or the client's child.
+    #[default]
     Launcher,
     /// Its child, which calls setsid.
     Leader,
@@ -56,6 +59,8 @@ pub enum Fault {
 /// What was seen of a launch.
 #[derive(Debug, Default)]
 pub struct Record {
+    /// What the program as it was started is.
+    pub first: Role,
     /// The system calls from the beginning of `main` to the body's mark, in the order in which they began.
     pub calls: Vec<Call>,
     /// The process ids.
@@ -75,9 +80,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// The launcher's exit code; `None` if it was killed.
+    /// The exit code of the program as it was started; `None` if it was killed.
     pub fn code(&self) -> Option<i32> {
-        match self.ends.get(&Role::Launcher) {
+        match self.ends.get(&self.first) {
             Some(WaitStatus::Exited(_, code)) => Some(*code),
             _ => None,
         }
@@ -93,7 +98,13 @@ impl Record {
 /// are gone. There, and only if the launcher has exited with 0, `at_body` may look at the daemon; then it is killed.
 ///
 /// `fault` is asked before each system call, until it has once said what shall happen.
-pub fn trace(
+pub fn trace(launch: Launch<'_>, fault: impl FnMut(&Call) -> Option<Fault>, at_body: impl FnOnce(&Record)) -> Record {
+    trace_from(Role::Launcher, launch, fault, at_body)
+}
+
+/// The same of a program that is the launcher, or the client.
+pub fn trace_from(
+    first: Role,
     mut launch: Launch<'_>,
     mut fault: impl FnMut(&Call) -> Option<Fault>,
     at_body: impl FnOnce(&Record),
@@ -120,8 +131,9 @@ pub fn trace(
         hung
     });
 
-    let mut tracer = Tracer { alive, record: Record::default(), tracees: BTreeMap::new(), early: BTreeSet::new() };
-    tracer.add(launcher, Role::Launcher);
+    let record = Record { first, ..Record::default() };
+    let mut tracer = Tracer { alive, record, tracees: BTreeMap::new(), early: BTreeSet::new() };
+    tracer.add(launcher, first);
     let mut faulted = false;
     tracer.run(&mut |call| {
         if faulted {
@@ -172,7 +184,7 @@ struct Tracee {
 
 impl Tracer {
     fn add(&mut self, pid: Pid, role: Role) {
-        let counts = role != Role::Launcher;
+        let counts = role != self.record.first;
         self.tracees.insert(pid, Tracee { role, counts, nth: 0, inside: None, held: false });
         self.record.pids.insert(role, pid.as_raw());
         self.alive.lock().expect("no panic").insert(pid);
@@ -244,6 +256,7 @@ impl Tracer {
 
     fn forked(&mut self, parent: Pid, child: Pid) {
         let role = match self.tracees[&parent].role {
+            Role::Client => Role::Launcher,
             Role::Launcher => Role::Leader,
             Role::Leader => Role::Daemon,
             Role::Daemon | Role::Other => Role::Other,

@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
-use tests::tracer::{Call, Fault, Record, Role, trace};
+use tests::tracer::{Call, Fault, Record, Role, trace, trace_from};
 use tests::{Expected, Family, Launch, Proc, hostile};
 
 /// A daemon to launch, and what it must be like.
 #[derive(Clone, Copy)]
 struct Scene {
     name: &'static str,
+    first: Role,
     program: &'static str,
     arguments: &'static [&'static str],
     options: &'static [(&'static str, &'static str)],
@@ -29,6 +30,7 @@ struct Scene {
 
 const WITHOUT_READY: Scene = Scene {
     name: "without Ready, no options",
+    first: Role::Launcher,
     program: env!("CARGO_BIN_EXE_without_ready"),
     arguments: &["mark", "pause"],
     options: &[],
@@ -41,6 +43,7 @@ const LITERAL: Scene =
 
 const READY: Scene = Scene {
     name: "with Ready, log files, a pid file",
+    first: Role::Launcher,
     program: env!("CARGO_BIN_EXE_ready"),
     arguments: &["notify", "mark", "pause"],
     options: &[
@@ -59,6 +62,15 @@ const BY_HAND: Scene = Scene {
     name: "by hand",
     program: env!("CARGO_BIN_EXE_by_hand"),
     arguments: &["notify", "mark", "pause"],
+    ..WITHOUT_READY
+};
+
+const SPAWN: Scene = Scene {
+    name: "spawn, with a pid file",
+    first: Role::Client,
+    program: env!("CARGO_BIN_EXE_verbs"),
+    arguments: &["notify", "mark", "pause"],
+    options: &[("verb", "spawn"), ("pid_file", "pid")],
     ..WITHOUT_READY
 };
 
@@ -82,6 +94,8 @@ enum Outcome {
     /// The launcher ended when nobody else was there yet, and when it was not sure that the pid file is its own, or by a
     /// SIGKILL: an empty file is left, which is not locked and blocks no start.
     Stale,
+    /// The client was killed after the daemon was ready: it goes on.
+    ClientKilled,
     /// The launcher was killed between `Go` and its exit: the daemon runs. The documentation says so under "Limits".
     KilledAfterGo,
 }
@@ -164,7 +178,7 @@ impl Scene {
             here.then(|| job.fault(call)).flatten()
         };
         let started = Instant::now();
-        let record = trace(self.launch(&family), fault, |record| wrong = self.wrong(&family, record));
+        let record = trace_from(self.first, self.launch(&family), fault, |record| wrong = self.wrong(&family, record));
         let took = started.elapsed();
         let Some(hit) = &record.hit else {
             return Ok(None);
@@ -190,6 +204,11 @@ impl Scene {
             (Some(0), false) if job.kind == Kind::Kill(Role::Daemon) && committed => Ok(Some(Outcome::DiedLater)),
             (Some(0), false) => report("the launcher exits 0 and there is no daemon"),
             (None, true) if job.kind == Kind::Kill(Role::Launcher) && committed => Ok(Some(Outcome::KilledAfterGo)),
+            (_, true) if job.kind == Kind::Kill(Role::Launcher) && committed => Ok(Some(Outcome::KilledAfterGo)),
+            // The client ignores SIGCHLD here, so that the launcher's exit code does not tell.
+            (_, true) if hit.role == Role::Launcher && committed && sends(hit) => Ok(Some(Outcome::KilledAfterGo)),
+            // It has died after the launcher's last word, and the daemon goes on.
+            (None, true) if job.kind == Kind::Kill(Role::Client) => Ok(Some(Outcome::ClientKilled)),
             (_, true) => report("the launcher fails and there is a daemon"),
             (code, false) => {
                 if job.kind == Kind::Eintr && job.interrupts(hit) {
@@ -208,10 +227,16 @@ impl Scene {
                 if let Some(log) = logs.filter(|_| code.is_some()).find(|log| log.exists()) {
                     return report(&format!("{} is left", log.display()));
                 }
-                if code.is_none() && [Kind::Kill(Role::Launcher), Kind::Terminate].contains(&job.kind) {
+                if code.is_none() && [Kind::Kill(self.first), Kind::Terminate].contains(&job.kind) {
                     return Ok(Some(Outcome::Killed));
                 }
                 match record.stderr.lines().count() {
+                    // A client gets an error, and prints nothing.
+                    0 if self.first == Role::Client => Ok(Some(Outcome::Refused)),
+                    // Both others say that the launcher has died, which in other scenes is nobody's to count.
+                    2 if self.first == Role::Client && job.kind == Kind::Kill(Role::Launcher) => {
+                        Ok(Some(Outcome::Refused))
+                    }
                     1 => Ok(Some(Outcome::Refused)),
                     lines => report(&format!("{lines} lines on stderr")),
                 }
@@ -244,18 +269,22 @@ fn sends(call: &Call) -> bool {
 fn sweep(scene: Scene) {
     let family = Family::new();
     let mut wrong = Vec::new();
-    let clean = trace(scene.launch(&family), |_| None, |record| wrong = scene.wrong(&family, record));
+    let clean = trace_from(scene.first, scene.launch(&family), |_| None, |record| wrong = scene.wrong(&family, record));
     assert!(wrong.is_empty(), "{wrong:?}");
     assert!(clean.body, "the body is not reached: {clean:#?}");
     assert_eq!(clean.code(), Some(0), "{clean:#?}");
     drop(family);
-    let goes = clean.of(Role::Launcher).filter(|call| sends(call)).count();
+    // With a client, the last word is for that, and says the same once more.
+    let goes = clean.of(Role::Launcher).filter(|call| sends(call)).count() - usize::from(scene.first == Role::Client);
 
     let kinds = [Kind::Errno, Kind::Eintr, Kind::Terminate].into_iter();
     let kinds = kinds.chain([Role::Launcher, Role::Leader, Role::Daemon].map(Kind::Kill));
+    let kinds = kinds.chain((scene.first == Role::Client).then_some(Kind::Kill(Role::Client)));
     let jobs: Vec<Job> = kinds
         .flat_map(|kind| clean.calls.iter().map(move |call| (Job { kind, role: call.role, nth: call.nth }, call)))
         .filter(|(job, call)| job.role != Role::Other && job.fault(call).is_some())
+        // What the client does when `spawn` has returned is the program's.
+        .filter(|(job, call)| job.role != Role::Client || !["write", "symlink"].contains(&&*call.name()))
         .map(|(job, _)| job)
         .collect();
     let next = AtomicUsize::new(0);
@@ -307,6 +336,12 @@ fn every_call_with_nothing_but_literals() {
 #[test]
 fn every_call_by_hand() {
     sweep(BY_HAND);
+}
+
+/// The process that goes on never believes wrongly.
+#[test]
+fn every_call_of_spawn() {
+    sweep(SPAWN);
 }
 
 #[test]

@@ -111,9 +111,9 @@ impl Launcher {
         match close(daemon_end).map_err(FailedStart::from).and_then(|()| self.wait_until_ready()) {
             // daemon(7), step 15.
             Ok(()) => {
-                if let (Some(client), Some(daemon)) = (&self.client, self.daemon) {
-                    // If it has just died, nobody waits for this.
-                    let _ = Message::Started(daemon).send(client);
+                if let Some(client) = &self.client {
+                    // The exit code says the same.
+                    let _ = Message::Go.send(client);
                 }
                 sys::exit_now(0)
             }
@@ -125,7 +125,9 @@ impl Launcher {
     fn wait_until_ready(&mut self) -> std::result::Result<(), FailedStart> {
         loop {
             let deadline = self.started.checked_add(self.limit);
-            let events = self.wait(deadline, self.channel.as_ref())?.ok_or(FailedStart::TimedOut(self.limit))?;
+            let events = self
+                .wait(deadline, [self.channel.as_ref(), self.client.as_ref()])?
+                .ok_or(FailedStart::TimedOut(self.limit))?;
             if events.signal {
                 self.read_signals()?;
             }
@@ -143,11 +145,12 @@ impl Launcher {
         }
     }
 
-    /// Waits for a message or a signal; `None` is the deadline.
-    fn wait(&self, deadline: Option<Instant>, channel: Option<&UnixStream>) -> Result<Option<Events>> {
+    /// Waits for a signal, or for the daemon or the client; `None` is the deadline.
+    fn wait(&self, deadline: Option<Instant>, others: [Option<&UnixStream>; 2]) -> Result<Option<Events>> {
         // poll(2) passes over what has the number -1.
         let of = |socket: Option<&UnixStream>| pollfd(socket.map_or(-1, AsRawFd::as_raw_fd));
-        let mut polled = [pollfd(self.signals.fd()), of(channel), of(self.client.as_ref())];
+        let [channel, client] = others.map(of);
+        let mut polled = [pollfd(self.signals.fd()), channel, client];
         let events = retry(|| {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // Without a deadline, a wake-up in some weeks does no harm.
@@ -212,8 +215,14 @@ impl Launcher {
     }
 
     /// Lets the daemon go on; returns whether it was there to hear it.
+    ///
+    /// The client is told before, since that may fail. It believes so only when it is told, or sees by the exit code of this
+    /// process, that the daemon goes on.
     fn send_go(&mut self) -> Result<bool> {
         let Some(channel) = &self.channel else { return Ok(false) };
+        if let (Some(client), Some(daemon)) = (&self.client, self.daemon) {
+            Message::Started(daemon).send(client).map_err(|errno| failed("tell the client", errno))?;
+        }
         match Message::Go.send(channel) {
             Ok(()) => Ok(true),
             // It has died since it was ready: its end, which is waited for, is the start's.
@@ -281,7 +290,7 @@ impl Launcher {
                 }
                 // The daemon's messages are not waited for: it may be saying that it is ready. But its channel stays
                 // open: it would take the end of that for the launcher's death, and not end in its own way.
-                match self.wait(Some(deadline), None) {
+                match self.wait(Some(deadline), [None; 2]) {
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
                 }

@@ -6,10 +6,9 @@ use nix::errno::Errno;
 use nix::libc::pid_t;
 use nix::unistd::{Pid, read, write};
 
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::sys::retry;
 
-const STARTED: u8 = b's';
 const PID_SIZE: usize = size_of::<pid_t>();
 /// A tag, and a pid or zeros, in this machine's byte order.
 const SIZE: usize = 1 + PID_SIZE;
@@ -27,7 +26,7 @@ pub(super) enum Message {
 impl Message {
     pub(super) fn send(&self, channel: &UnixStream) -> nix::Result<()> {
         let (tag, pid) = match self {
-            Message::Started(pid) => (STARTED, pid.as_raw()),
+            Message::Started(pid) => (b's', pid.as_raw()),
             Message::Ready => (b'r', 0),
             Message::Go => (b'g', 0),
         };
@@ -44,12 +43,15 @@ impl Message {
             Ok(0) | Err(Errno::ECONNRESET) => return Ok(None),
             read => read?,
         };
-        let [tag, pid @ ..] = bytes;
+        Message::decode(bytes).map(Some).ok_or(Errno::EBADMSG)
+    }
+
+    fn decode([tag, pid @ ..]: [u8; SIZE]) -> Option<Message> {
         match tag {
-            STARTED => Ok(Some(Message::Started(Pid::from_raw(pid_t::from_ne_bytes(pid))))),
-            b'r' => Ok(Some(Message::Ready)),
-            b'g' => Ok(Some(Message::Go)),
-            _ => Err(Errno::EBADMSG),
+            b's' => Some(Message::Started(Pid::from_raw(pid_t::from_ne_bytes(pid)))),
+            b'r' => Some(Message::Ready),
+            b'g' => Some(Message::Go),
+            _ => None,
         }
     }
 }
@@ -59,17 +61,27 @@ pub(crate) fn send_error(client: &UnixStream, error: &Error) -> nix::Result<()> 
     retry(|| write(client, &error.encode())).map(drop)
 }
 
-/// Waits for the end of a start: the daemon's pid, or why there is none. `None` if the launcher has died.
-pub(crate) fn receive_end(launcher: &UnixStream) -> nix::Result<Option<Result<Pid>>> {
+/// What the launcher tells the client.
+pub(crate) enum Said {
+    /// The daemon, with this pid, is ready.
+    Ready(Pid),
+    /// It has been told to go on.
+    GoneOn,
+    Failed(Error),
+}
+
+/// Waits for what the launcher says next; `None` if it has ended.
+pub(crate) fn receive_from_launcher(launcher: &UnixStream) -> nix::Result<Option<Said>> {
     let mut bytes = vec![0; 1 << 16];
     let length = match retry(|| read(launcher, &mut bytes)) {
         Ok(0) | Err(Errno::ECONNRESET) => return Ok(None),
         read => read?,
     };
-    if length == SIZE && bytes[0] == STARTED {
-        let mut pid = [0; PID_SIZE];
-        pid.copy_from_slice(&bytes[1..SIZE]);
-        return Ok(Some(Ok(Pid::from_raw(pid_t::from_ne_bytes(pid)))));
-    }
-    Error::decode(&bytes[..length]).map(|error| Some(Err(error))).ok_or(Errno::EBADMSG)
+    let message = <[u8; SIZE]>::try_from(&bytes[..length]).ok().and_then(Message::decode);
+    let said = match message {
+        Some(Message::Started(pid)) => Some(Said::Ready(pid)),
+        Some(Message::Go) => Some(Said::GoneOn),
+        _ => Error::decode(&bytes[..length]).map(Said::Failed),
+    };
+    said.map(Some).ok_or(Errno::EBADMSG)
 }
