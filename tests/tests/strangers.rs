@@ -9,7 +9,7 @@ use daemon_runtime::Instance;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::accounts::{AS_ALICE, AS_NOBODY, launch_as};
-use tests::{DEADLINE, End, Family, Launch, Proc, Running, until};
+use tests::{DEADLINE, End, Family, Launch, Proc, Running, starter, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 /// At once: long before a start would have waited long enough for another one.
@@ -180,6 +180,22 @@ fn child_of_a_daemon_that_was_killed() {
         launch(&family, &pid_file).run().assert_code(0);
         drop(running);
     }
+}
+
+/// The same in a container, where /proc/locks does not show a lock of who has ended.
+#[test]
+#[ignore = "needs root and tini"]
+fn child_of_a_daemon_that_was_killed_in_a_container() {
+    let family = family();
+    let script = "\"$0\" notify clone touch=body pause || exit 99
+        until [ -L body ]; do :; done
+        kill -9 $(cat pid)
+        while [ -e /proc/$(cat pid) ]; do :; done; \"$0\"";
+    let launch = family.through(&[&starter::container(&["tini", "--"])[..], &["sh", "-c", script]].concat(), READY);
+    let end = launch.cwd(family.directory()).env("DAEMON_PID_FILE", "pid").run();
+    let daemon = fs::read_to_string(family.path("pid")).expect("a pid file");
+    let says = format!("the daemon, process {}, has ended, but process ", daemon.trim());
+    end.assert_code(69).assert_one_line().assert_says(&[&says, " (ready), which it has started, holds the lock"]);
 }
 
 /// The number of a daemon in a container is a thread's out here, which is neither taken for the daemon nor signalled.

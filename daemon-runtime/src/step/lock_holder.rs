@@ -97,27 +97,28 @@ impl Lock {
     /// Finds a process that holds it: who has locked it, or if that has ended, who has it open all the same. Not where /proc is
     /// hidden, nor in another pid namespace.
     fn holder(&self) -> Option<LockHolder> {
-        let locks = fs::read_to_string("/proc/locks").ok()?;
-        let (locked_by, is_exclusive) = locks.lines().filter(|line| line.contains(&self.place)).find_map(|line| {
+        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        // The second field of a line about somebody who waits is another one.
+        let locked = locks.lines().filter(|line| line.contains(&self.place)).find_map(|line| {
             let mut fields = line.split_ascii_whitespace().skip(1);
             let is_exclusive = fields.next().filter(|kind| *kind == "FLOCK").and(fields.nth(1))? == "WRITE";
             Some((Pid::from_raw(fields.next()?.parse().ok()?), is_exclusive))
-        })?;
+        });
         let found = |pid| Some((pid, self.openings(pid)?)).filter(|(_, openings)| !openings.is_empty());
         let others = || {
             let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
-            numbers
-                .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-                .find_map(|pid| found(Pid::from_raw(pid)))
+            let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+            numbers.map(Pid::from_raw).find_map(found)
         };
-        let (pid, openings) = match self.openings(locked_by) {
-            None if !has_ended(locked_by) => (locked_by, Vec::new()),
-            Some(openings) if !openings.is_empty() => (locked_by, openings),
-            _ => others()?,
+        let (pid, openings) = match locked {
+            // It may not be looked at.
+            Some((pid, _)) if !has_ended(pid) && self.openings(pid).is_none() => (pid, Vec::new()),
+            locked => locked.and_then(|(pid, _)| found(pid)).or_else(others)?,
         };
         let can_write = |info: &String| info.lines().any(|line| line.starts_with("flags:") && !line.ends_with('0'));
         let only_reads = !openings.is_empty() && !openings.iter().any(can_write);
-        Some(LockHolder { pid, is_exclusive, only_reads })
+        // Of one that was locked by a process which has ended, a pid namespace shows no more.
+        Some(LockHolder { pid, is_exclusive: locked.is_none_or(|(_, is_exclusive)| is_exclusive), only_reads })
     }
 
     /// What /proc says of each descriptor by which a process has the locked file open; `None` if that cannot be seen.
