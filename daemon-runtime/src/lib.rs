@@ -185,8 +185,8 @@
 //! * The daemon must be the first to start threads. Constructors, `setup` or the code before the call may start none that still
 //!   run. In a process of much memory the two forks take long, as they copy its page tables: start the daemon early.
 //! * A library that has opened a descriptor before main without close-on-exec cannot be told from the shell: it is closed. Name
-//!   it in `keep_fds`. What is open at the first call into this crate ([`Daemon::new`], [`supervised`], [`Instance::at`], or the
-//!   attribute) is what counts; the time is linear in the number of descriptors, at most three calls each.
+//!   it in `keep_fds`. What counts is what is open at the first call of [`Daemon::new`] or [`Instance::at`], or at the
+//!   attribute; the time is linear in the number of descriptors, at most four calls each.
 //! * Record locks of fcntl(2), as SQLite holds them, are not passed on by a fork: a start that would lose one is refused. Memory
 //!   locks (mlock(2)), alarms and timers, and pending requests of io_uring are lost without a word. Open databases and set
 //!   timers in the body.
