@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, geteuid};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::inherited::inherited;
+use crate::inherited::note_inherited;
 use crate::step::file::{self, FilePath};
 use crate::step::lock_holder::{Held, check_daemon, check_start, has_ended};
 use crate::step::pid_file::{flock, is_marked_ready, read_pid};
@@ -73,7 +73,7 @@ impl Instance {
     /// assert_eq!(daemon.to_string(), "the daemon with pid file /run/app.pid");
     /// ```
     pub fn at(pid_file: impl AsRef<Path>) -> Self {
-        inherited();
+        note_inherited();
         Instance { pid_file: pid_file.as_ref().to_owned() }
     }
 

@@ -109,7 +109,7 @@ struct Prepared {
 }
 
 fn prepare() -> Result<Prepared> {
-    let (launcher_end, daemon_end) = sys::socket_pair().map_err(|errno| failed("make a socket", errno))?;
+    let (launcher_end, daemon_end) = socket_pair()?;
     let adopts_orphans = match retry(|| set_child_subreaper(true)) {
         Ok(()) => true,
         Err(Errno::EINVAL | Errno::ENOSYS) => false,
@@ -118,7 +118,12 @@ fn prepare() -> Result<Prepared> {
     Ok(Prepared { launcher_end, daemon_end, adopts_orphans })
 }
 
-fn fork() -> Result<ForkResult> {
+/// Makes a socket between two of the processes of a start.
+pub(crate) fn socket_pair() -> Result<(UnixStream, UnixStream)> {
+    sys::socket_pair().map_err(|errno| failed("make a socket", errno))
+}
+
+pub(crate) fn fork() -> Result<ForkResult> {
     sys::fork().map_err(|errno| failed("fork", errno))
 }
 
@@ -126,6 +131,6 @@ fn close(end: UnixStream) -> Result<()> {
     sys::close(end.into()).map_err(|errno| failed("close the other process's end of the socket", errno))
 }
 
-fn failed(what: &str, errno: Errno) -> Error {
+pub(crate) fn failed(what: &str, errno: Errno) -> Error {
     Error::system(Step::Launch, what, errno)
 }

@@ -5,7 +5,6 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -14,8 +13,9 @@ use nix::unistd::{ForkResult, Pid};
 use crate::daemon_process;
 use crate::errno::errno_of;
 use crate::error::{Error, ErrorKind, Result, Step};
-use crate::inherited::inherited;
+use crate::inherited::note_inherited;
 use crate::launch::message::{Said, receive_from_launcher, send_error};
+use crate::launch::{failed, fork, socket_pair};
 use crate::start::{DEFAULT_TIMEOUT, flush, start_in_background};
 use crate::step::threads;
 use crate::sys::{self, poll_timeout, retry};
@@ -42,13 +42,13 @@ pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
         return Err(Error::new(Step::Options, ErrorKind::InvalidOption, "use foreground = true", why)
             .advise("call `start` to stay in the foreground"));
     }
-    inherited();
+    note_inherited();
     daemon_process::leave_parent();
     threads::refuse_threads()?;
     // What is buffered would appear twice.
     flush()?;
-    let (client_end, launcher_end) = sys::socket_pair().map_err(|errno| failed("make a socket", errno))?;
-    match sys::fork().map_err(|errno| failed("fork", errno))? {
+    let (client_end, launcher_end) = socket_pair()?;
+    match fork()? {
         ForkResult::Parent { child: launcher } => {
             drop(launcher_end);
             wait_for_launcher(&client_end, launcher, limit)
@@ -115,8 +115,4 @@ fn wait_for_launcher(channel: &UnixStream, launcher: Pid, limit: Duration) -> Re
 fn launcher_was_killed() -> Error {
     Error::new(Step::Launch, ErrorKind::StartFailed, "start the daemon", "the launcher was killed")
         .advise("start it again")
-}
-
-fn failed(what: &str, errno: Errno) -> Error {
-    Error::system(Step::Launch, what, errno)
 }

@@ -61,11 +61,7 @@ pub(crate) fn start_in_background(options: Daemon, client: Option<UnixStream>) -
     // Before there is a pid file, which a Ctrl-C must not leave behind.
     let launcher_signals = LauncherSignals::block()?;
     let mask = launcher_signals.mask_before();
-    let pid_file = options
-        .pid_file
-        .as_deref()
-        .map(|path| PidFile::lock(path, options.chroot.as_deref(), &credentials))
-        .transpose()?;
+    let pid_file = lock_pid_file(&options, &credentials)?;
 
     // Step 1: close what was inherited.
     let sockets = supervisor::passed_sockets();
@@ -133,11 +129,7 @@ fn become_service(options: &Daemon) -> Result<Option<ReadyMark>> {
     let directories = Directories::open(options.chroot.as_deref(), options.chdir.as_deref())?;
     // As in the background: until their handlers are installed, the pid file would stay.
     let _blocked = BlockedSignals::block(&SigSet::from_iter(termination::TERMINATION_SIGNALS))?;
-    let pid_file = options
-        .pid_file
-        .as_deref()
-        .map(|path| PidFile::lock(path, options.chroot.as_deref(), &credentials))
-        .transpose()?;
+    let pid_file = lock_pid_file(options, &credentials)?;
     directory::set_umask(options.umask.unwrap_or(DEFAULT_UMASK));
     directories.enter()?;
     if options.reopen_on_sighup {
@@ -155,6 +147,11 @@ fn check(options: &Daemon) -> Result<Credentials> {
     // Before a file of ours can get one of these numbers.
     descriptors::check_open(&options.keep_fds)?;
     Credentials::look_up(options.user.as_ref(), options.group.as_ref())
+}
+
+fn lock_pid_file(options: &Daemon, credentials: &Credentials) -> Result<Option<PidFile>> {
+    let lock = |path| PidFile::lock(path, options.chroot.as_deref(), credentials);
+    options.pid_file.as_deref().map(lock).transpose()
 }
 
 /// Writes the pid file, and sees to its end.
