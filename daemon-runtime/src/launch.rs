@@ -46,20 +46,20 @@ use launcher::Launcher;
 pub(crate) use launcher::LauncherSignals;
 
 /// What a launch needs.
-pub(crate) struct Launch {
+pub(crate) struct Launch<'a> {
     pub(crate) signals: LauncherSignals,
     pub(crate) pid_file: Option<PidFile>,
     pub(crate) created_logs: CreatedLogs,
     pub(crate) limit: Duration,
     pub(crate) trace: Trace,
     /// The process that waits for the launcher, and goes on when that has ended: [`Daemon::spawn`](crate::Daemon::spawn).
-    pub(crate) client: Option<UnixStream>,
+    pub(crate) client: Option<&'a UnixStream>,
 }
 
 /// Forks twice. Only the daemon returns; or the program, with an error, if nothing could be forked.
 ///
 /// The launcher stays behind, waits until the daemon is ready, and exits as the start ends.
-pub(crate) fn detach(launch: Launch) -> Result<(LauncherHandle, Option<PidFile>)> {
+pub(crate) fn detach(launch: Launch<'_>) -> Result<(LauncherHandle, Option<PidFile>)> {
     let Launch { signals, pid_file, created_logs, limit, trace, client } = launch;
     trace.print_header();
     trace.print_row("program started");
@@ -91,8 +91,7 @@ pub(crate) fn detach(launch: Launch) -> Result<(LauncherHandle, Option<PidFile>)
         }
         Ok((Prepared { launcher_end, daemon_end, .. }, ForkResult::Child)) => {
             created_logs.keep();
-            let closed = [Some(launcher_end), client].into_iter().flatten().try_for_each(close);
-            let channel = closed.and_then(|()| signals.leave_blocked());
+            let channel = close(launcher_end).and_then(|()| signals.leave_blocked());
             let channel = channel.and_then(|()| session_leader::run(daemon_end, trace));
             let channel = channel.unwrap_or_else(|error| error.exit_now());
             Ok((LauncherHandle::new(channel, launcher)?, pid_file))

@@ -3,7 +3,7 @@
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
@@ -11,12 +11,12 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid};
 
 use crate::daemon_process;
-use crate::errno::errno_of;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::inherited::note_inherited;
 use crate::launch::message::{Said, receive_from_launcher, send_error};
-use crate::launch::{failed, fork, socket_pair};
+use crate::launch::{fork, socket_pair};
 use crate::start::{DEFAULT_TIMEOUT, flush, start_in_background};
+use crate::step::descriptors::refuse_other_pid_namespace;
 use crate::step::threads;
 use crate::sys::{self, poll_timeout, retry};
 use crate::{Daemon, Ready};
@@ -43,6 +43,8 @@ pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
             .advise("call `start` to stay in the foreground"));
     }
     note_inherited();
+    // Before the fork: its child is in the other namespace already.
+    refuse_other_pid_namespace()?;
     daemon_process::leave_parent();
     threads::refuse_threads()?;
     // What is buffered would appear twice.
@@ -56,44 +58,38 @@ pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
         }
         ForkResult::Child => {
             drop(client_end);
-            let client = retry(|| launcher_end.try_clone().map_err(|error| errno_of(&error)));
-            match client.map_err(|errno| failed("copy a socket", errno)) {
-                Ok(client) => start_in_launcher(options, client, launcher_end),
-                Err(error) => fail_in_launcher(&launcher_end, &error),
-            }
+            // Only the daemon returns from it, or the launcher with an error. The program's own code must not run in the
+            // launcher as if it were the client.
+            start_in_background(options, Some(&launcher_end)).map(Spawned::Daemon).or_else(|error| {
+                // If the client has died, nobody waits for this.
+                let _ = send_error(&launcher_end, &error);
+                sys::exit_now(error.exit_code().into())
+            })
         }
     }
 }
 
-fn start_in_launcher(options: Daemon, client: UnixStream, spare: UnixStream) -> Result<Spawned> {
-    match start_in_background(options, Some(client)) {
-        Ok(ready) => {
-            drop(spare);
-            Ok(Spawned::Daemon(ready))
-        }
-        Err(error) => fail_in_launcher(&spare, &error),
-    }
-}
-
-/// The program's own code must not run in the launcher as if it were the client.
-fn fail_in_launcher(client: &UnixStream, error: &Error) -> ! {
-    // If the client has died, nobody waits for this.
-    let _ = send_error(client, error);
-    sys::exit_now(error.exit_code().into())
-}
-
+/// Waits until the launcher has told how the start has ended, or has ended itself; returns the daemon's pid.
 fn wait_for_launcher(channel: &UnixStream, launcher: Pid, limit: Duration) -> Result<Pid> {
-    let patience = limit.saturating_add(LAUNCHER_GRACE);
+    let deadline = Instant::now().checked_add(limit.saturating_add(LAUNCHER_GRACE));
     let mut polled = [libc::pollfd { fd: channel.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
-    // Any failure of this call means that the wait has no limit, but not that the start has failed.
-    if retry(|| sys::poll(&mut polled, poll_timeout(patience))) == Ok(0) {
-        // It is this process's child, and not waited for yet. If it has just ended, this has no effect.
-        let _ = kill(launcher, Signal::SIGKILL);
-        let why = format!("the launcher, process {launcher}, has not ended in time");
-        return Err(Error::new(Step::Launch, ErrorKind::TimedOut, "start the daemon", why).advise("start it again"));
-    }
-    let (mut daemon, mut goes_on) = (None, false);
+    let (mut daemon, mut goes_on, mut timed_out) = (None, false, false);
     loop {
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_zero() && !timed_out {
+            timed_out = true;
+            // It is this process's child, and not waited for yet. If it has just ended, this has no effect.
+            let _ = kill(launcher, Signal::SIGKILL);
+            // What it has said until then is read below. That it cannot be waited for means that it has ended.
+            let _ = retry(|| waitpid(launcher, None));
+        }
+        // Any failure of this call means that the next one waits, but not that the start has failed.
+        if retry(|| sys::poll(&mut polled, poll_timeout(left))) == Ok(0) {
+            if timed_out {
+                break;
+            }
+            continue;
+        }
         match receive_from_launcher(channel) {
             Ok(Some(Said::Ready(pid))) => daemon = Some(pid),
             Ok(Some(Said::GoneOn)) => goes_on = true,
@@ -103,16 +99,16 @@ fn wait_for_launcher(channel: &UnixStream, launcher: Pid, limit: Duration) -> Re
                 return Err(error);
             }
             Ok(None) => break,
+            Err(_) if timed_out => break,
             // The launcher decides how the start ends, and not a call that fails here.
             Err(_) => thread::sleep(Duration::from_millis(1)),
         }
     }
     // Where the program ignores SIGCHLD, or a handler of its own has waited for all its children, there is none left.
-    goes_on |= matches!(retry(|| waitpid(launcher, None)), Ok(WaitStatus::Exited(_, 0)));
-    daemon.filter(|_| goes_on).ok_or_else(launcher_was_killed)
-}
-
-fn launcher_was_killed() -> Error {
-    Error::new(Step::Launch, ErrorKind::StartFailed, "start the daemon", "the launcher was killed")
-        .advise("start it again")
+    goes_on |= !timed_out && matches!(retry(|| waitpid(launcher, None)), Ok(WaitStatus::Exited(_, 0)));
+    let failed = |kind, why: String| Error::new(Step::Launch, kind, "start the daemon", why).advise("start it again");
+    daemon.filter(|_| goes_on).ok_or_else(|| match timed_out {
+        true => failed(ErrorKind::TimedOut, format!("the launcher, process {launcher}, has not ended in time")),
+        false => failed(ErrorKind::StartFailed, "the launcher was killed".into()),
+    })
 }

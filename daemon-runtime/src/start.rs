@@ -43,8 +43,9 @@ pub(crate) fn start(options: Daemon) -> Result<Ready> {
 
 /// Detaches. Only the daemon returns; or the launcher, with an error, if nothing could be forked. With a `client`, which is
 /// told how the start has ended, an error never returns from the daemon: the program would take that for its client.
-pub(crate) fn start_in_background(options: Daemon, client: Option<UnixStream>) -> Result<Ready> {
+pub(crate) fn start_in_background(options: Daemon, client: Option<&UnixStream>) -> Result<Ready> {
     supervisor::stop_notifying();
+    let is_spawned = client.is_some();
 
     // In the launcher: almost all that can fail on what the user of the program chose, so that it is said at the terminal.
     let credentials = check(&options)?;
@@ -64,18 +65,19 @@ pub(crate) fn start_in_background(options: Daemon, client: Option<UnixStream>) -
     let pid_file = lock_pid_file(&options, &credentials)?;
 
     // Step 1: close what was inherited.
-    let sockets = supervisor::passed_sockets();
+    // What a service manager has passed to a client is for that.
+    let sockets = if is_spawned { 0..0 } else { supervisor::passed_sockets() };
+    let is_foreign_service = is_spawned || supervisor::has_foreign_notify_socket();
     let keep = streams.fds().chain(pid_file.iter().map(PidFile::fd)).chain(directories.fds());
     let keep = keep.chain(sockets.clone()).chain(options.keep_fds.iter().copied());
     descriptors::close_inherited(inherited().descriptors.as_deref(), keep.collect())?;
     descriptors::refuse_record_locks()?;
-    let variables = environment::Unwanted::find(options.keep_env.as_deref(), &credentials);
+    let variables = environment::Unwanted::find(options.keep_env.as_deref(), &credentials, is_foreign_service);
     let sigchld = signals::default_sigchld()?;
 
     // Steps 5 to 8: fork, setsid, fork, exit. Steps 14 and 15 are the other end of this: the launcher waits until it is told
     // that the daemon is ready, and exits.
     let (limit, trace) = (options.start_timeout.unwrap_or(DEFAULT_TIMEOUT), Trace(options.trace));
-    let is_spawned = client.is_some();
     let launch = Launch { signals: launcher_signals, pid_file, created_logs, limit, trace, client };
     let (launcher, pid_file) = launch::detach(launch)?;
 
@@ -261,9 +263,10 @@ impl Ready {
         let told = match detached {
             Some(detached) => detached.hand_over(&on_ready),
             None => {
+                // Before READY=1, which gives the socket up.
                 let on_sighup = OnSighup { notify_socket: supervisor::reload_socket(), ..OnSighup::default() };
-                let done = on_ready.act(on_sighup).inspect_err(supervisor::report_failure);
-                done.and_then(|()| supervisor::report_ready())
+                let done = on_ready.act().inspect_err(supervisor::report_failure);
+                done.and_then(|()| supervisor::report_ready()).map(|()| on_ready.begin_reopening(on_sighup))
             }
         };
         told.unwrap_or_else(|error| error.exit());
@@ -281,12 +284,15 @@ impl Detached {
         let old_stderr = streams.switch_output()?;
         let told = streams
             .close()
-            .and_then(|logs| on_ready.act(OnSighup { logs, notify_socket: None }))
-            .and_then(|()| launcher.report_ready(trace.is_on()));
-        if let Err(error) = told {
-            // Where the launcher's stderr is out of reach, its exit code still tells.
-            let _ = dup2_stderr(&old_stderr);
-            return Err(error);
+            .and_then(|logs| on_ready.act().map(|()| logs))
+            .and_then(|logs| launcher.report_ready(trace.is_on()).map(|()| logs));
+        match told {
+            Ok(logs) => on_ready.begin_reopening(OnSighup { logs, notify_socket: None }),
+            Err(error) => {
+                // Where the launcher's stderr is out of reach, its exit code still tells.
+                let _ = dup2_stderr(&old_stderr);
+                return Err(error);
+            }
         }
         trace.print_last_row("both parents gone", &old_stderr);
         // The launcher has exited with 0: there is nobody to tell, and the same call has worked for other descriptors.
@@ -301,13 +307,17 @@ impl OnReady {
         OnReady { reopen_on_sighup, ignore_sigchld, ready_mark }
     }
 
-    fn act(&self, on_sighup: OnSighup) -> Result<()> {
-        if self.reopen_on_sighup {
-            reopen::begin(on_sighup);
-        }
+    fn act(&self) -> Result<()> {
         if self.ignore_sigchld {
             signals::ignore_sigchld()?;
         }
         self.ready_mark.as_ref().map_or(Ok(()), ReadyMark::set)
+    }
+
+    /// Comes after the daemon is known to be ready: a SIGHUP that was held is a reload, and nothing of the start.
+    fn begin_reopening(&self, on_sighup: OnSighup) {
+        if self.reopen_on_sighup {
+            reopen::begin(on_sighup);
+        }
     }
 }

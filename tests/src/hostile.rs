@@ -11,7 +11,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::Mode;
-use nix::unistd::{chdir, close, setsid};
+use nix::unistd::{Pid, chdir, close, setpgid, setsid};
 
 use crate::raw;
 
@@ -92,6 +92,11 @@ pub fn session_leader() -> Condition {
         setsid()?;
         Ok(())
     })
+}
+
+/// It leads a process group, as a shell's job does.
+pub fn group_leader() -> Condition {
+    Box::new(|| Ok(setpgid(Pid::from_raw(0), Pid::from_raw(0))?))
 }
 
 /// It leads a session whose controlling terminal is `terminal`.

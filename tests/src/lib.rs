@@ -26,7 +26,7 @@ mod launch;
 mod listing;
 mod proc;
 pub mod pty;
-mod raw;
+pub mod raw;
 pub mod starter;
 pub mod systemd;
 #[cfg(target_arch = "x86_64")]

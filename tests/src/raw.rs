@@ -42,6 +42,24 @@ pub(crate) fn ignore(number: Signal) -> io::Result<()> {
     Ok(())
 }
 
+/// Handles a signal; the handler waits for the children that have ended, if there are any.
+pub fn handle(number: i32) -> io::Result<()> {
+    extern "C" fn reap(_: libc::c_int) {
+        // SAFETY: waitpid is async-signal-safe, and needs no status.
+        while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
+    }
+    // SAFETY: the handler makes no other call. Without SA_RESTART, so that calls are interrupted.
+    Errno::result(unsafe { libc::sigaction(number, &sigaction_of(reap), std::ptr::null_mut()) })?;
+    Ok(())
+}
+
+fn sigaction_of(handler: extern "C" fn(libc::c_int)) -> libc::sigaction {
+    // SAFETY: all zeros is a valid sigaction.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as libc::sighandler_t;
+    action
+}
+
 /// Sends a signal to this process; one without a name too.
 pub(crate) fn raise(number: i32) -> io::Result<()> {
     // SAFETY: the number is checked by the call.

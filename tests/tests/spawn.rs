@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
 use daemon_runtime::Instance;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use tests::{Expected, Family, Launch, Proc, hostile, until};
 
@@ -69,6 +70,76 @@ fn a_failed_start_is_an_error_in_the_client() {
     end.assert_code(9);
     assert!(end.stdout.starts_with("File 73 cannot lock pid file "), "{end:?}");
     assert_eq!(end.stderr, "");
+}
+
+/// What a service manager has passed to the client is the client's: nobody waits for the daemon.
+#[test]
+fn the_daemon_is_no_part_of_the_clients_service() {
+    let family = Family::new();
+    let path = family.path("notify");
+    let notify_socket = UnixDatagram::bind(&path).expect("a socket");
+    notify_socket.set_nonblocking(true).expect("a socket need not wait");
+    let service =
+        "export LISTEN_PID=$$ SYSTEMD_EXEC_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=a WATCHDOG_PID=$$ WATCHDOG_USEC=9";
+    let launch =
+        family.shell(&format!("{service}; exec \"$0\" \"$@\" 3</dev/zero"), [VERBS]).env("DAEMON_VERB", "spawn");
+    let launch = launch.env("NOTIFY_SOCKET", &path);
+    launch.args(["notify", &format!("exec={}", env!("CARGO_BIN_EXE_pausing"))]).run().assert_code(0);
+    let daemon = family.named("pausing");
+    let variables = Proc::environ(daemon.pid);
+    let variables: Vec<_> = variables.iter().map(|variable| String::from_utf8_lossy(variable)).collect();
+    for name in ["NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_"] {
+        assert!(!variables.iter().any(|variable| variable.starts_with(name)), "{name}: {variables:?}");
+    }
+    assert!(!daemon.fds.contains_key(&3), "the client's socket: {daemon:#?}");
+    assert!(notify_socket.recv(&mut [0]).is_err(), "the client's service manager was told something");
+}
+
+/// Ctrl-C reaches all. A client that handles it gets an error, with the code of who was ended by it.
+#[test]
+fn control_c() {
+    let family = Family::new();
+    let client = launch(&family, "spawn", &family.path("pid")).env("DAEMON_HANDLE", "2");
+    let client = client.under(hostile::group_leader()).args(["touch=body", "pause"]).start();
+    family.daemon();
+    killpg(Pid::from_raw(client.pid()), Signal::SIGINT).expect("a group");
+    let end = client.end();
+    end.assert_code(9).assert_stderr("");
+    assert!(end.stdout.starts_with("Interrupted 130 "), "{end:?}");
+    family.assert_nothing_left(&family.path("pid"));
+
+    let client = launch(&family, "spawn", &family.path("pid")).under(hostile::group_leader());
+    let client = client.args(["touch=second", "pause"]).start();
+    family.at("second");
+    killpg(Pid::from_raw(client.pid()), Signal::SIGINT).expect("a group");
+    client.end().assert_signal(Signal::SIGINT).assert_stderr("");
+    family.assert_nothing_left(&family.path("pid"));
+}
+
+/// A handler of the client's waits for every child that ends: the launcher's exit code is lost, and not needed.
+#[test]
+fn the_client_reaps_its_children_itself() {
+    let family = Family::new();
+    launch(&family, "spawn", &family.path("pid")).env("DAEMON_HANDLE", "17").run().assert_code(0);
+    family.daemon();
+    let end = launch(&family, "spawn", &family.path("other")).env("DAEMON_HANDLE", "17").arg("exit=7").run();
+    end.assert_code(9);
+    assert!(end.stdout.starts_with("StartFailed 7 "), "{end:?}");
+}
+
+/// What no client can do is refused before anything is forked.
+#[test]
+fn misuse() {
+    for (name, says) in [
+        ("DAEMON_THREAD", "Misuse 70 cannot become a daemon: the process already has threads"),
+        ("DAEMON_FOREGROUND", "InvalidOption 64 cannot use foreground = true: `spawn` always detaches"),
+    ] {
+        let family = Family::new();
+        let end = launch(&family, "spawn", &family.path("pid")).env(name, "1").run();
+        end.assert_code(9).assert_stderr("");
+        assert!(end.stdout.starts_with(says), "{end:?}");
+        family.assert_nothing_left(&family.path("pid"));
+    }
 }
 
 #[test]

@@ -23,7 +23,10 @@ const FIXTURES: [&str; 4] =
 fn assert_detaches(launch: Launch<'_>) {
     let family = launch.family();
     launch.run().assert_code(0);
-    Expected::default().assert(&family.daemon());
+    let daemon = family.daemon();
+    // What was run may not have waited for the launcher: tmux does not.
+    until("the launcher has gone", || Proc::is_reaper(Proc::of(daemon.pid)?.ppid).then_some(()));
+    Expected::default().assert(&Proc::of(daemon.pid).expect("it runs"));
 }
 
 /// Starts it, and fails unless it stays: whoever started it waits, and the only process of the program is in the session

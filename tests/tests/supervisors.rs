@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::net::TcpStream;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::time::Duration;
@@ -229,6 +230,46 @@ fn notifies_of_a_reload() {
     }
     server.signal(Signal::SIGTERM);
     server.end().assert_signal(Signal::SIGTERM);
+}
+
+/// A SIGHUP that comes before the start is over is a reload of its own, after that.
+#[test]
+fn notifies_of_a_reload_before_it_is_ready() {
+    let family = Family::new();
+    let path = family.path("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("NOTIFY_SOCKET", &path);
+    let server = launch.env("DAEMON_REOPEN_ON_SIGHUP", "").args(["touch=body", "wait=go", "notify", "pause"]).start();
+    family.daemon();
+    server.signal(Signal::SIGHUP);
+    symlink("-", family.path("go")).expect("a mark");
+    assert_eq!(receive(&socket), "READY=1", "the start");
+    assert!(has(&receive(&socket), "RELOADING=1"), "the reload");
+    assert_eq!(receive(&socket), "READY=1", "the end of the reload");
+}
+
+/// Signals to two threads at once: each reload has its beginning, for which systemd waits.
+#[test]
+fn notifies_of_reloads_at_once() {
+    let family = Family::new();
+    let path = family.path("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("NOTIFY_SOCKET", &path);
+    let server = launch.env("DAEMON_REOPEN_ON_SIGHUP", "").args(["thread", "thread", "notify", "pause"]).start();
+    assert_eq!(receive(&socket), "READY=1", "the start");
+    std::thread::scope(|scope| {
+        let done = scope.spawn(|| (0..20_000).for_each(|_| server.signal(Signal::SIGHUP)));
+        let mut reloads = 0;
+        while !done.is_finished() || reloads == 0 {
+            let message = receive(&socket);
+            assert!(has(&message, "RELOADING=1"), "after {reloads} reloads: {message:?}");
+            assert_eq!(receive(&socket), "READY=1", "after {reloads} reloads");
+            reloads += 1;
+            if done.is_finished() {
+                server.signal(Signal::SIGHUP);
+            }
+        }
+    });
 }
 
 /// Only a start can fail: a client's command that is done with code 0 tells nothing.

@@ -24,7 +24,7 @@ use crate::sys::{self, Children, ExitStatus, poll_timeout, retry, waitid};
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The launcher's view of a start.
-pub(super) struct Launcher {
+pub(super) struct Launcher<'a> {
     /// Unreaped until the launcher ends, so that the numbers of this process and of its group stay theirs.
     pub(super) leader: Pid,
     pub(super) leader_ended: bool,
@@ -35,7 +35,7 @@ pub(super) struct Launcher {
     pub(super) channel: Option<UnixStream>,
     pub(super) adopts_orphans: bool,
     /// Who waits for this process: [`Daemon::spawn`](crate::Daemon::spawn).
-    pub(super) client: Option<UnixStream>,
+    pub(super) client: Option<&'a UnixStream>,
     pub(super) signals: LauncherSignals,
     pub(super) started: Instant,
     pub(super) limit: Duration,
@@ -104,14 +104,14 @@ struct Events {
     client_died: bool,
 }
 
-impl Launcher {
+impl Launcher<'_> {
     /// Waits until the start has ended, and exits as it has ended.
     pub(super) fn supervise(mut self, daemon_end: UnixStream) -> ! {
         // Only the daemon holds its end, so that its death is seen at the other.
         match close(daemon_end).map_err(FailedStart::from).and_then(|()| self.wait_until_ready()) {
             // daemon(7), step 15.
             Ok(()) => {
-                if let Some(client) = &self.client {
+                if let Some(client) = self.client {
                     // The exit code says the same.
                     let _ = Message::Go.send(client);
                 }
@@ -125,9 +125,8 @@ impl Launcher {
     fn wait_until_ready(&mut self) -> std::result::Result<(), FailedStart> {
         loop {
             let deadline = self.started.checked_add(self.limit);
-            let events = self
-                .wait(deadline, [self.channel.as_ref(), self.client.as_ref()])?
-                .ok_or(FailedStart::TimedOut(self.limit))?;
+            let events =
+                self.wait(deadline, [self.channel.as_ref(), self.client])?.ok_or(FailedStart::TimedOut(self.limit))?;
             if events.signal {
                 self.read_signals()?;
             }
@@ -220,7 +219,7 @@ impl Launcher {
     /// process, that the daemon goes on.
     fn send_go(&mut self) -> Result<bool> {
         let Some(channel) = &self.channel else { return Ok(false) };
-        if let (Some(client), Some(daemon)) = (&self.client, self.daemon) {
+        if let (Some(client), Some(daemon)) = (self.client, self.daemon) {
             Message::Started(daemon).send(client).map_err(|errno| failed("tell the client", errno))?;
         }
         match Message::Go.send(channel) {
@@ -252,7 +251,7 @@ impl Launcher {
             (reason, Some(client)) => {
                 let error = reason.into_error();
                 // If the client has died, nobody waits for this.
-                let _ = send_error(&client, &error);
+                let _ = send_error(client, &error);
                 sys::exit_now(error.exit_code().into())
             }
             // It has said itself why.

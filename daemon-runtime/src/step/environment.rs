@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt;
 use nix::unistd::geteuid;
 
 use crate::step::credentials::Credentials;
-use crate::supervisor::has_foreign_notify_socket;
 use crate::sys::{clear_env, overwrite_initial_env, set_env};
 
 /// What describes the terminal or the shell, which the daemon outlives. It always goes. A name that ends in `*` is a prefix.
@@ -76,7 +75,7 @@ const OLD_USER: &[&str] = &[
     "TMPDIR",               // a directory that may be private
 ];
 
-/// What is for a service that this process is not; see [`has_foreign_notify_socket`].
+/// What is for a service that this process is not: a client's, or that of the terminal it was started in.
 const FOREIGN_SERVICE: &[&str] = &["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
 
 /// A PATH for programs that the daemon starts, as systemd sets it.
@@ -93,7 +92,7 @@ pub(crate) enum Unwanted<'a> {
 
 impl<'a> Unwanted<'a> {
     /// Found out in the launcher: in a forked process each first touch of the memory takes longer.
-    pub(crate) fn find(keep: Option<&'a [OsString]>, credentials: &Credentials) -> Self {
+    pub(crate) fn find(keep: Option<&'a [OsString]>, credentials: &Credentials, is_foreign_service: bool) -> Self {
         if let Some(keep) = keep {
             return Unwanted::AllBut(keep);
         }
@@ -102,7 +101,7 @@ impl<'a> Unwanted<'a> {
             (TERMINAL, true),
             (SESSION, changes_user || geteuid().is_root()),
             (OLD_USER, changes_user),
-            (FOREIGN_SERVICE, has_foreign_notify_socket()),
+            (FOREIGN_SERVICE, is_foreign_service),
         ];
         let lists = lists.into_iter().filter(|(_, goes)| *goes).flat_map(|(names, _)| names);
         let patterns: Vec<&str> = lists.copied().collect();

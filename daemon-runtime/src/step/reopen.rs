@@ -58,11 +58,6 @@ pub(crate) fn begin(on_sighup: OnSighup) {
 pub(crate) extern "C" fn handle_sighup(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = Errno::last();
     let has_turn = WAITING.fetch_add(1, Ordering::AcqRel) == 0;
-    let on_sighup = ON_SIGHUP.get().filter(|_| has_turn);
-    let socket = on_sighup.and_then(|on_sighup| on_sighup.notify_socket.as_ref());
-    if let Some(socket) = socket {
-        supervisor::send_reloading(socket);
-    }
     if let Some(previous) = PREVIOUS.get() {
         sys::call_handler(previous, signal, info, context);
     }
@@ -77,6 +72,10 @@ fn work() {
     loop {
         let seen = WAITING.load(Ordering::Acquire);
         if let Some(OnSighup { logs, notify_socket }) = ON_SIGHUP.get() {
+            // In each round, and after the look at what waits: systemd goes on only by a reload that began after its signal.
+            if let Some(socket) = notify_socket {
+                supervisor::send_reloading(socket);
+            }
             for log in logs {
                 if let Err(reason) = log.reopen() {
                     log.complain(reason);

@@ -9,7 +9,8 @@ use std::time::Duration;
 use std::{env, process};
 
 use daemon_runtime::{Daemon, ErrorKind, Instance, Ready, Spawned, daemon};
-use tests::fixture::{self, begin, body, text, time, touch, wait};
+use tests::fixture::{self, begin, body, flag, number, text, time, touch, wait};
+use tests::raw;
 
 struct Args {
     pid_file: Option<PathBuf>,
@@ -62,6 +63,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Starts a daemon and goes on.
 fn spawn(args: &Args) -> fixture::Result {
     let daemon = Daemon::new().pid_file(&args.pid_file).chdir(&args.chdir).start_timeout(time("start_timeout"));
+    let daemon = daemon.foreground(flag("foreground").then_some(true));
+    if let Some(signal) = number("handle") {
+        raw::handle(signal as i32)?;
+    }
     match daemon.spawn() {
         Ok(Spawned::Daemon(ready)) => body(Some(ready)),
         Ok(Spawned::Launcher(pid)) => {
