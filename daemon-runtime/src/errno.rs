@@ -12,8 +12,11 @@ pub(crate) fn errno_of(error: &io::Error) -> Errno {
     error.raw_os_error().map_or(Errno::EPIPE, Errno::from_raw)
 }
 
-/// What root, who is permitted everything, can be told.
 const LACKING: &str = "this kernel, or a filter such as a container's, lacks the call";
+/// What root can be told, who is permitted everything else.
+const FORBIDDEN: &str =
+    "this kernel, or a filter such as a container's, lacks the call, or a capability was taken away";
+const IMMUTABLE: &str = "look for the flags of chattr(1), or for a filter that forbids it";
 
 impl Error {
     /// A failed system call. `what` reads on from "cannot ".
@@ -29,7 +32,10 @@ impl Error {
         let error = Error::new(step, kind, what, why.split(" (os error").next().unwrap_or(&why));
         error.with_errno(errno as i32).advise(match errno {
             Errno::ENOSYS => LACKING,
-            Errno::EPERM if nix::unistd::geteuid().is_root() => LACKING,
+            Errno::EPERM if nix::unistd::geteuid().is_root() => match kind {
+                ErrorKind::File => IMMUTABLE,
+                _ => FORBIDDEN,
+            },
             Errno::EPERM | Errno::EACCES => "give the user the right, or start as one who has it",
             // A directory most likely: /run is empty after each boot.
             Errno::ENOENT => "correct the path, or create what is missing",

@@ -185,8 +185,9 @@
 //! * The daemon must be the first to start threads. Constructors, `setup` or the code before the call may start none that still
 //!   run. In a process of much memory the two forks take long, as they copy its page tables: start the daemon early.
 //! * A library that has opened a descriptor before main without close-on-exec cannot be told from the shell: it is closed. Name
-//!   it in `keep_fds`. What counts is what is open at the first call of [`Daemon::new`] or [`Instance::at`], or at the
-//!   attribute; the time is linear in the number of descriptors, at most four calls each.
+//!   it in `keep_fds`. What counts is what is open at the first call of [`Daemon::new`], [`Instance::at`] or [`supervised`], or
+//!   at the attribute. The time is linear in the number of descriptors: three system calls each, and one that closes
+//!   neighbours together.
 //! * Record locks of fcntl(2), as SQLite holds them, are not passed on by a fork: a start that would lose one is refused. Memory
 //!   locks (mlock(2)), alarms and timers, and pending requests of io_uring are lost without a word. Open databases and set
 //!   timers in the body.
@@ -199,7 +200,7 @@
 //!   failed start.
 //! * A program that main's body becomes by exec before it is ready can never be ready, and outlives a launcher that was
 //!   killed. One that it becomes afterwards has no handler for SIGHUP any more.
-//! * SIGIO is in use until the daemon is ready, and then back to its default.
+//! * SIGIO is in use until the daemon is ready.
 //! * Who may read the pid file can lock it, and so prevent a start, which then says who it is. Put it into a directory that
 //!   strangers cannot enter. lslocks(8) shows the launcher's pid beside the lock, since that has taken it.
 //! * Exit handlers that `setup` has registered run after the pid file is gone: the last registered runs first.

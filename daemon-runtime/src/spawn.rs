@@ -16,7 +16,7 @@ use crate::inherited::note_inherited;
 use crate::launch::message::{Said, receive_from_launcher, send_error};
 use crate::launch::{fork, socket_pair};
 use crate::start::{DEFAULT_TIMEOUT, flush, start_in_background};
-use crate::step::descriptors::refuse_other_pid_namespace;
+use crate::step::pid_namespace::refuse_other_pid_namespace;
 use crate::step::threads;
 use crate::sys::{self, poll_timeout, retry};
 use crate::{Daemon, Ready};
@@ -47,6 +47,7 @@ pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
     refuse_other_pid_namespace()?;
     daemon_process::leave_parent();
     threads::refuse_threads()?;
+    refuse_other_pid_namespace()?;
     // What is buffered would appear twice.
     flush()?;
     let (client_end, launcher_end) = socket_pair()?;

@@ -1,6 +1,7 @@
 //! The steps in order. The numbers are those of daemon(7), "SysV Daemons".
 
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::os::unix::net::UnixStream;
 use std::process;
 use std::sync::mpsc;
@@ -17,6 +18,8 @@ use crate::launch::{self, Launch, LauncherHandle, LauncherSignals};
 use crate::step::credentials::Credentials;
 use crate::step::directory::{self, Directories};
 use crate::step::pid_file::{self, PidFile, ReadyMark};
+use crate::step::pid_namespace::refuse_other_pid_namespace;
+use crate::step::record_locks::refuse_record_locks;
 use crate::step::reopen::{self, OnSighup};
 use crate::step::signal_mask::BlockedSignals;
 use crate::step::streams::Streams;
@@ -51,7 +54,7 @@ pub(crate) fn start_in_background(options: Daemon, client: Option<&UnixStream>) 
     let credentials = check(&options)?;
     // After the lookup of names: a library that does it may start one.
     threads::refuse_threads()?;
-    descriptors::refuse_other_pid_namespace()?;
+    refuse_other_pid_namespace()?;
     let root = options.chroot.as_deref();
     let directories = Directories::open(root, options.chdir.as_deref())?;
     let wanted = [&options.stdin, &options.stdout, &options.stderr];
@@ -68,10 +71,10 @@ pub(crate) fn start_in_background(options: Daemon, client: Option<&UnixStream>) 
     // What a service manager has passed to a client is for that.
     let sockets = if is_spawned { 0..0 } else { supervisor::passed_sockets() };
     let is_foreign_service = is_spawned || supervisor::has_foreign_notify_socket();
-    let keep = streams.fds().chain(pid_file.iter().map(PidFile::fd)).chain(directories.fds());
-    let keep = keep.chain(sockets.clone()).chain(options.keep_fds.iter().copied());
-    descriptors::close_inherited(inherited().descriptors.as_deref(), keep.collect())?;
-    descriptors::refuse_record_locks()?;
+    let keep = sockets.clone().chain(options.keep_fds.iter().copied()).collect();
+    let unwanted = descriptors::find_inherited(inherited().descriptors.as_deref(), keep)?;
+    refuse_record_locks(&unwanted)?;
+    descriptors::close_inherited(&unwanted)?;
     let variables = environment::Unwanted::find(options.keep_env.as_deref(), &credentials, is_foreign_service);
     let sigchld = signals::default_sigchld()?;
 
@@ -102,7 +105,7 @@ pub(crate) fn start_in_background(options: Daemon, client: Option<&UnixStream>) 
         // Step 13 comes last: all the others may need root's rights.
         drop_privileges(&options, &credentials)?;
         launcher.watch_launcher()?;
-        let detached = Some(Detached { launcher, streams, trace });
+        let detached = Some(Detached { launcher, streams: ManuallyDrop::new(streams), trace });
         Ok(Ready { on_ready: OnReady::new(&options, ready_mark), detached })
     };
     match in_daemon() {
@@ -183,7 +186,7 @@ fn drop_privileges(options: &Daemon, credentials: &Credentials) -> Result<()> {
 pub(crate) fn flush() -> Result<()> {
     let failed = |errno| Error::system(Step::Streams, "write what the program has printed", errno);
     let flush_stdout = || sys::retry(|| io::stdout().flush().map_err(|error| errno_of(&error)));
-    if threads::is_single_threaded().unwrap_or(true) {
+    if threads::is_single_threaded().unwrap_or(false) {
         flush_stdout().map_err(failed)?;
     } else {
         // Another thread may hold the lock, and std has no way to try it: so a thread waits for it, and this one only for
@@ -236,7 +239,8 @@ struct OnReady {
 #[derive(Debug)]
 struct Detached {
     launcher: LauncherHandle,
-    streams: Streams,
+    /// Stays open in a main that drops its `Ready`, and may have other files at these numbers.
+    streams: ManuallyDrop<Streams>,
     trace: Trace,
 }
 
@@ -282,7 +286,7 @@ impl Detached {
         launcher.check_channel().unwrap_or_else(|error| error.exit());
         flush()?;
         let old_stderr = streams.switch_output()?;
-        let told = streams
+        let told = ManuallyDrop::into_inner(streams)
             .close()
             .and_then(|logs| on_ready.act().map(|()| logs))
             .and_then(|logs| launcher.report_ready(trace.is_on()).map(|()| logs));

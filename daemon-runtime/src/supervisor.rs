@@ -17,6 +17,7 @@ use nix::libc::{c_int, c_void};
 
 use crate::errno::errno_of;
 use crate::error::{Error, Result, Step};
+use crate::inherited::note_inherited;
 use crate::sys;
 
 /// Returns whether a supervisor runs this process and wants it in the foreground. The default of the option `foreground`.
@@ -52,6 +53,7 @@ use crate::sys;
 /// # assert!(!foreground || daemon_runtime::supervised());
 /// ```
 pub fn supervised() -> bool {
+    note_inherited();
     initial().reason.is_some()
 }
 

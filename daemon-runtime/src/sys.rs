@@ -154,10 +154,14 @@ pub(crate) fn close_inherited(first: RawFd, last: RawFd) -> nix::Result<()> {
     // SAFETY: closing a descriptor under an object that owns it would be unsound. These have no owner: they were open
     // when the program started, and `step::descriptors` has left out those that it has taken over since.
     match unsafe { close_range(first, last) } {
-        Err(Errno::ENOSYS | Errno::EPERM) => {
+        Err(Errno::ENOSYS | Errno::EPERM) => (first..=last).try_for_each(|fd| {
             // SAFETY: as above.
-            (first..=last).try_for_each(|fd| Errno::result(unsafe { libc::close(fd) }).map(drop))
-        }
+            match Errno::result(unsafe { libc::close(fd) }) {
+                // A file system may report here what it could not write, for whoever has written. It is closed all the same.
+                Err(errno) if descriptor_flags(fd).is_ok() => Err(errno),
+                _ => Ok(()),
+            }
+        }),
         closed => closed,
     }
 }

@@ -67,6 +67,26 @@ fn descriptor_of_a_constructor() {
     }
 }
 
+/// One that opens it without close-on-exec cannot be told from what was inherited; `keep_fds` is the way out.
+#[test]
+#[cfg_attr(not(target_env = "gnu"), ignore = "needs a dynamic C library")]
+fn descriptor_of_a_constructor_without_the_flag() {
+    let family = Family::new();
+    let trace = family.path("trace");
+    let source = format!(
+        "#include <fcntl.h>\n#include <unistd.h>\n\
+         __attribute__((constructor)) static void begin(void) {{ dup2(open(\"{}\", O_WRONLY|O_CREAT, 0600), 77); }}\n",
+        trace.display()
+    );
+    let library = library(&family, "trace.so", &source);
+    let launch = |keep: &str| family.launch(READY).env("LD_PRELOAD", &library).env("DAEMON_KEEP_FDS", keep);
+    launch("77").args(["notify", "touch=kept", "pause"]).run().assert_code(0);
+    assert_eq!(family.at("kept").fds.get(&77), Some(&trace), "with keep_fds");
+    let launch = family.launch(READY).env("LD_PRELOAD", &library);
+    launch.args(["notify", "touch=closed", "pause"]).run().assert_code(0);
+    assert_eq!(family.at("closed").fds.get(&77), None, "without");
+}
+
 /// An NSS module with a lasting connection closes the number that it remembers when its pid has changed.
 #[test]
 #[cfg(target_env = "gnu")]
@@ -152,6 +172,18 @@ fn signals_that_setup_chose() {
     assert_eq!(daemon.ignored.numbers(), [12, 13, 17], "its ignored signals");
 }
 
+/// The runtime uses it until the daemon is ready; afterwards it is as `setup` has left it.
+#[test]
+fn sigio_that_setup_chose() {
+    let family = Family::new();
+    let launch = family.launch(OPENS_IN_SETUP).env("DAEMON_SETUP", "ignore=29");
+    launch.args(["notify", "touch=body", "pause"]).run().assert_code(0);
+    assert!(family.daemon().ignored.numbers().contains(&29), "{:#?}", family.daemon().ignored);
+    let launch = family.launch(OPENS_IN_SETUP).args(["ignore=29", "notify", "touch=second", "pause"]);
+    launch.run().assert_code(0);
+    assert!(family.at("second").ignored.numbers().contains(&29), "what the body has set before it was ready");
+}
+
 // ---- Locks
 
 /// A lock of SQLite's in WAL mode is lost by a fork: a committed row was, too.
@@ -186,6 +218,24 @@ fn database_that_is_open_before_the_fork() {
     assert_eq!(rows(), "first,second", "a committed row is lost");
 }
 
+/// Where the locks of all processes are not shown, or with other pids than here.
+#[test]
+#[ignore = "needs root"]
+fn database_where_locks_are_hidden() {
+    let inside = ["unshare", "--pid", "--fork", "--kill-child"];
+    for (words, script) in [
+        (&["unshare", "--mount", "sh", "-c"][..], "mount -t proc -o subset=pid proc /proc && exec \"$0\""),
+        (&[&inside[..], &["sh", "-c"]].concat(), "\"$0\""),
+    ] {
+        let family = Family::new();
+        let launch = family.launch(words[0]).args(&words[1..]).arg(script).arg(DATABASE).env("DAEMON_IN_SETUP", "1");
+        let launch = launch.env("DAEMON_DATABASE", family.path("database"));
+        let end = launch.env("DAEMON_PID_FILE", family.path("pid")).run();
+        end.assert_code(70).assert_says(&["holds a record lock"]);
+        family.assert_nothing_left(&family.path("pid"));
+    }
+}
+
 // ---- Processes
 
 #[test]
@@ -196,6 +246,11 @@ fn pid_namespace_of_the_children() {
     let launch = family.launch("unshare").args(["-p", READY]).env("DAEMON_PID_FILE", &pid_file);
     let end = launch.run();
     end.assert_code(70).assert_one_line().assert_says(&["pid namespace", "unshare --fork"]);
+    family.assert_nothing_left(&pid_file);
+    let launch = family.launch("unshare").args(["-p", env!("CARGO_BIN_EXE_verbs")]).env("DAEMON_VERB", "spawn");
+    let end = launch.env("DAEMON_PID_FILE", &pid_file).run();
+    end.assert_code(9).assert_stderr("");
+    assert!(end.stdout.starts_with("Misuse 70 ") && end.stdout.contains("pid namespace"), "{end:?}");
     family.assert_nothing_left(&pid_file);
 }
 

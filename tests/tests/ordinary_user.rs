@@ -81,6 +81,33 @@ fn ordinary_user_with_capabilities() {
     assert_eq!(Proc::status(daemon.pid).expect("it runs")["CapPrm"], "0000000000000000", "capabilities are left");
 }
 
+/// The same for another root directory.
+#[test]
+#[ignore = "needs root"]
+fn ordinary_user_with_the_capability_for_chroot() {
+    let family = family();
+    let (program, condition) = within_reach(&family, READY);
+    let launch = family.launch("setpriv").args(AS_ALICE).args(["--inh-caps", "+sys_chroot"]);
+    let launch = launch.args(["--ambient-caps", "+sys_chroot"]).arg(program).under(condition);
+    with(launch, &[("chroot", "/tmp")]).args(["notify", "exit=0"]).run().assert_code(0);
+}
+
+/// As in a container that drops capabilities: it is said before anything is forked.
+#[test]
+#[ignore = "needs root"]
+fn root_without_capabilities() {
+    for (options, what) in [
+        (&[("chroot", "/tmp")][..], "change the root directory"),
+        (&[("user", "9001"), ("group", "9002")], "change the user or the group"),
+    ] {
+        let family = family();
+        let launch = family.launch("setpriv").args(["--bounding-set", "-all", "--inh-caps", "-all", READY]);
+        let end = with(launch, options).run();
+        end.assert_code(77).assert_one_line().assert_says(&[what, "this root lacks the capability"]);
+        family.assert_gone();
+    }
+}
+
 // ---- User namespaces
 
 /// Root of a user namespace, where groups cannot be set: those that are right already are not set again, and ids that the

@@ -1,15 +1,14 @@
 //! The daemon, until it is ready: it watches the launcher, says that it is ready, and waits for `Go`.
 
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::libc::{c_int, c_void, siginfo_t};
+use nix::libc::{c_int, c_void, sigaction, sighandler_t, siginfo_t};
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getppid};
 
@@ -17,7 +16,7 @@ use super::failed;
 use super::message::Message;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::step::pid_file::remove_kept;
-use crate::sys::{self, FileId, retry};
+use crate::sys::{self, FileId, Published, retry};
 
 /// The daemon's connection to its launcher.
 #[derive(Debug)]
@@ -29,16 +28,24 @@ pub(crate) struct LauncherHandle {
     launcher: Pid,
 }
 
-/// The daemon's end of the channel, for the handler.
-static CHANNEL: AtomicI32 = AtomicI32::new(-1);
+/// What the handler of SIGIO needs, and what it has replaced.
+struct Watch {
+    channel: RawFd,
+    channel_id: FileId,
+    action_before: sigaction,
+}
+
+static WATCH: Published<Watch> = Published::nothing();
 
 /// Ends the daemon and its process group if the launcher is dead. The handler of SIGIO; async-signal-safe.
 pub(crate) extern "C" fn end_without_launcher(_: c_int, _: *mut siginfo_t, _: *mut c_void) {
-    let channel = CHANNEL.load(Ordering::Relaxed);
-    if channel >= 0 && sys::hung_up(channel) {
+    let errno = Errno::last();
+    let has_channel = |watch: &&Watch| sys::file_id(watch.channel) == Ok(watch.channel_id);
+    if WATCH.get().filter(has_channel).is_some_and(|watch| sys::hung_up(watch.channel)) {
         remove_kept();
         sys::kill_own_group();
     }
+    errno.set();
 }
 
 impl LauncherHandle {
@@ -54,7 +61,8 @@ impl LauncherHandle {
     /// kernel compares those of whoever asked with those of the receiver.
     pub(crate) fn watch_launcher(&self) -> Result<()> {
         let failed = |errno| failed("watch the launcher", errno);
-        CHANNEL.store(self.channel.as_raw_fd(), Ordering::Relaxed);
+        let action_before = sys::disposition(Signal::SIGIO as c_int).map_err(failed)?;
+        WATCH.publish(Watch { channel: self.channel.as_raw_fd(), channel_id: self.channel_id, action_before });
         sys::set_handler(Signal::SIGIO, end_without_launcher).map_err(failed)?;
         sys::own_signals_of(self.channel.as_fd()).map_err(failed)?;
         self.set_status(OFlag::O_ASYNC).map_err(failed)?;
@@ -67,9 +75,13 @@ impl LauncherHandle {
 
     fn stop_watching(&self) -> Result<()> {
         let failed = |errno| failed("stop watching the launcher", errno);
-        CHANNEL.store(-1, Ordering::Relaxed);
+        let watch = WATCH.withdraw();
         self.set_status(OFlag::empty()).map_err(failed)?;
-        sys::set_disposition(Signal::SIGIO as c_int, nix::libc::SIG_DFL).map_err(failed)
+        let (signal, ours) = (Signal::SIGIO as c_int, end_without_launcher as extern "C" fn(_, _, _) as sighandler_t);
+        let now = sys::disposition(signal).map_err(failed)?.sa_sigaction;
+        // What the program had before; unless it has set another handler in the meantime.
+        let before = watch.filter(|_| now == ours).map(|watch| &watch.action_before);
+        before.map_or(Ok(()), |before| sys::restore_action(signal, before).map_err(failed))
     }
 
     /// The status flags of the socket: F_SETFL of fcntl(2).

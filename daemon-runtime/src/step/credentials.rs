@@ -19,6 +19,7 @@ use crate::sys::{self, retry};
 /// Numbers of capabilities(7).
 const CAP_SETGID: u32 = 6;
 const CAP_SETUID: u32 = 7;
+pub(crate) const CAP_SYS_CHROOT: u32 = 18;
 
 /// Who the daemon will be; what is `None` stays as it is.
 #[derive(Default)]
@@ -263,14 +264,10 @@ fn supplementary(user: &User, gid: Gid) -> Result<Vec<Gid>> {
     retry(|| getgrouplist(&name, gid)).map_err(failed)
 }
 
-/// Refuses, before anything is forked, what only root may do.
-pub(crate) fn require_root(what: &str) -> Result<()> {
-    if geteuid().is_root() { Ok(()) } else { Err(not_permitted(what)) }
-}
-
-fn not_permitted(what: &str) -> Error {
-    Error::new(Step::Privileges, ErrorKind::NotPermitted, what, "only root may")
-        .advise("start as root, or leave the option out")
+/// What only root, or who has the capability, may do: said before anything is forked.
+pub(crate) fn not_permitted(what: &str) -> Error {
+    let why = if geteuid().is_root() { "this root lacks the capability" } else { "only root may" };
+    Error::new(Step::Privileges, ErrorKind::NotPermitted, what, why).advise("start as root, or leave the option out")
 }
 
 fn no_such_account(what: String, why: &str) -> Error {

@@ -17,44 +17,62 @@ use crate::sys::{self, FileId, retry};
 
 /// The first descriptor that is no standard stream.
 const FIRST: RawFd = 3;
-/// Without /proc no number above this one is asked for: Linux allows no more by default, proc_sys_fs(5), `nr_open`.
+/// Without /proc no number above this one is looked at: Linux allows no more by default, proc_sys_fs(5), `nr_open`.
 const LAST: RawFd = 1 << 20;
+/// So many are not listed one by one: the kernel makes a file for each entry of /proc/self/fd, which takes 20 times longer than
+/// to look at a number...
+const MANY: usize = 512;
+/// ... but for a table so large that it may be almost empty.
+const LARGEST_TABLE: RawFd = 1 << 17;
 
-/// A descriptor that was open at the first call, and what it was.
+/// A descriptor that was open at the first call, and which file it was; or why fstat(2) does not say, as for a file system whose
+/// server has gone.
 #[derive(Clone, Copy)]
 pub(crate) struct Open {
     fd: RawFd,
-    file: FileId,
+    file: nix::Result<FileId>,
 }
 
 /// Returns what is open, in the order of the numbers. Their flags are read when they are to be closed: one call less.
 pub(crate) fn list() -> nix::Result<Vec<Open>> {
     let mut numbers = list_numbers()?;
     numbers.sort_unstable();
-    let open = numbers.into_iter().map(|fd| match sys::file_id(fd) {
-        Ok(file) => Ok(Some(Open { fd, file })),
-        // The list itself was read through a descriptor.
-        Err(Errno::EBADF) => Ok(None),
-        Err(errno) => Err(errno),
+    let open = numbers.into_iter().filter_map(|fd| match sys::file_id(fd) {
+        // Among these is the number that the list itself was read through.
+        Err(Errno::EBADF) => None,
+        file => Some(Open { fd, file }),
     });
-    open.filter_map(nix::Result::transpose).collect()
+    Ok(open.collect())
 }
 
 /// Returns the numbers that are open, or may be.
 fn list_numbers() -> nix::Result<Vec<RawFd>> {
     let errno = |error| errno_of(&error);
-    match retry(|| fs::read_dir("/proc/self/fd").map_err(errno)) {
-        Ok(entries) => {
-            let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok().filter(|fd| *fd >= FIRST);
-            entries.filter_map(|entry| entry.map(number).map_err(errno).transpose()).collect()
-        }
+    let entries = match retry(|| fs::read_dir("/proc/self/fd").map_err(errno)) {
         // Without /proc each number below the limit may be open.
         Err(Errno::ENOENT | Errno::EACCES) => {
             let limit = RawFd::try_from(getrlimit(Resource::RLIMIT_NOFILE)?.0).unwrap_or(RawFd::MAX);
-            Ok((FIRST..limit.min(LAST)).collect())
+            return Ok((FIRST..limit.min(LAST)).collect());
         }
-        Err(errno) => Err(errno),
+        entries => entries?,
+    };
+    let mut numbers = Vec::new();
+    for entry in entries {
+        numbers.extend(entry.map_err(errno)?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
+        if numbers.len() == MANY {
+            if let Some(size) = table_size().filter(|size| *size <= LARGEST_TABLE) {
+                return Ok((FIRST..size).collect());
+            }
+        }
     }
+    numbers.retain(|fd| *fd >= FIRST);
+    Ok(numbers)
+}
+
+/// Returns the size of the table of descriptors, above which no number is open: proc_pid_status(5), `FDSize`.
+fn table_size() -> Option<RawFd> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("FDSize:"))?.trim().parse().ok()
 }
 
 /// Whether a number is open, and exec would pass it on: it has no close-on-exec flag.
@@ -66,24 +84,36 @@ fn is_passed_on(fd: RawFd) -> nix::Result<bool> {
     }
 }
 
-/// Closes what was inherited, but for `keep`, and what the program has taken over or replaced since.
-pub(crate) fn close_inherited(open_at_first: Result<&[Open], &Errno>, mut keep: Vec<RawFd>) -> error::Result<()> {
-    let open_at_first = open_at_first.map_err(|errno| {
-        Error::system(Step::Descriptors, "list inherited descriptors in /proc/self/fd", *errno).advise("mount /proc")
-    })?;
-    let failed = |errno| Error::system(Step::Descriptors, "close inherited descriptors", errno);
+/// Returns what was inherited, but for `keep` and for what the program has taken over or replaced since.
+pub(crate) fn find_inherited(
+    open_at_first: Result<&[Open], &Errno>,
+    mut keep: Vec<RawFd>,
+) -> error::Result<Vec<RawFd>> {
+    let open_at_first = open_at_first
+        .map_err(|errno| Error::system(Step::Descriptors, "list inherited descriptors in /proc/self/fd", *errno))?;
     keep.sort_unstable();
-    let mut unwanted = Vec::new();
-    for it in open_at_first.iter().filter(|it| keep.binary_search(&it.fd).is_err()) {
-        if is_passed_on(it.fd).map_err(failed)? && sys::file_id(it.fd).map_err(failed)? == it.file {
-            unwanted.push(it.fd);
+    let mut inherited = Vec::new();
+    for Open { fd, file } in open_at_first.iter().filter(|it| keep.binary_search(&it.fd).is_err()) {
+        if !is_passed_on(*fd).map_err(not_closed)? {
+            continue;
+        }
+        match (sys::file_id(*fd), *file) {
+            (now, before) if now == before => inherited.push(*fd),
+            (Ok(_), Ok(_)) => {}
+            (Err(errno), _) | (_, Err(errno)) => return Err(not_closed(errno)),
         }
     }
-    // Neighbours go in one call.
-    for run in unwanted.chunk_by(|fd, next| fd + 1 == *next) {
-        sys::close_inherited(run[0], run[run.len() - 1]).map_err(failed)?;
-    }
-    Ok(())
+    Ok(inherited)
+}
+
+/// Closes what [`find_inherited`] has found; neighbours in one call.
+pub(crate) fn close_inherited(inherited: &[RawFd]) -> error::Result<()> {
+    let mut runs = inherited.chunk_by(|fd, next| fd + 1 == *next);
+    runs.try_for_each(|run| sys::close_inherited(run[0], run[run.len() - 1]).map_err(not_closed))
+}
+
+fn not_closed(errno: Errno) -> Error {
+    Error::system(Step::Descriptors, "close inherited descriptors", errno)
 }
 
 /// Refuses a descriptor in `keep_fds` that is not open.
@@ -96,48 +126,4 @@ pub(crate) fn check_open(keep_fds: &[RawFd]) -> error::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Refuses a process that holds a record lock of fcntl(2), as SQLite does for as long as a database is open: fork(2) does not
-/// pass it on, so that the daemon would write without it.
-pub(crate) fn refuse_record_locks() -> error::Result<()> {
-    // One look at all locks first: most processes have none. Where /proc hides them there is no second way.
-    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    let pid = std::process::id().to_string();
-    let is_ours = |line: &str| {
-        let mut fields = line.split_ascii_whitespace().skip(1);
-        fields.next() == Some("POSIX") && fields.nth(2) == Some(&pid)
-    };
-    if !locks.lines().any(is_ours) {
-        return Ok(());
-    }
-    for entry in fs::read_dir("/proc/self/fdinfo").into_iter().flatten().flatten() {
-        let info = fs::read_to_string(entry.path()).unwrap_or_default();
-        if info.lines().any(|line| line.starts_with("lock:") && line.contains(" POSIX ")) {
-            let fd = entry.file_name().to_string_lossy().into_owned();
-            let path = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
-            let why =
-                format!("descriptor {fd} ({}) holds a record lock, which a fork does not pass on", path.display());
-            return Err(Error::new(Step::Descriptors, ErrorKind::Misuse, "become a daemon", why)
-                .advise("open it in main's body"));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a process whose children would be in another pid namespace than itself: `unshare -p` without `--fork`. The pids
-/// that the launcher would be told are other processes here.
-pub(crate) fn refuse_other_pid_namespace() -> error::Result<()> {
-    let path = "/proc/self/ns/pid_for_children";
-    let own = fs::metadata("/proc/self/ns/pid").map(|namespace| FileId::from(&namespace));
-    // Before the first child it has no target yet. Linux before 4.12 has no such link.
-    let of_children = fs::metadata(path).map(|namespace| FileId::from(&namespace));
-    match (own, of_children, fs::symlink_metadata(path)) {
-        (Ok(own), of_children, Ok(_)) if of_children.as_ref().ok() != Some(&own) => {
-            let why = "its children are in another pid namespace than itself";
-            Err(Error::new(Step::Launch, ErrorKind::Misuse, "become a daemon", why)
-                .advise("start it by `unshare --fork`, or fork once after unshare(2)"))
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,6 +1,6 @@
 //! Root and working directory, and the file mode creation mask.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open};
@@ -8,7 +8,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, chroot, fchdir};
 
 use crate::error::{Error, Result, Step};
-use crate::step::credentials::require_root;
+use crate::step::credentials::{CAP_SYS_CHROOT, not_permitted};
 use crate::sys::{self, retry};
 
 /// Sets the file mode creation mask, daemon(7), step 10: umask(2), which cannot fail.
@@ -35,17 +35,11 @@ impl Directories {
             let working_dir = WorkingDir::Open(Directory::open("change directory to", path)?);
             return Ok(Directories { root: None, working_dir });
         };
-        require_root("change the root directory")?;
+        if !sys::has_effective_capability(CAP_SYS_CHROOT) {
+            return Err(not_permitted("change the root directory"));
+        }
         let root = Directory::open("change root directory to", root)?;
         Ok(Directories { root: Some(root), working_dir: WorkingDir::InRoot(path.to_owned()) })
-    }
-
-    pub(crate) fn fds(&self) -> impl Iterator<Item = RawFd> {
-        let working_dir = match &self.working_dir {
-            WorkingDir::Open(directory) => Some(directory),
-            WorkingDir::InRoot(_) => None,
-        };
-        self.root.iter().chain(working_dir).map(|directory| directory.fd.as_raw_fd())
     }
 
     /// Changes the root, which needs root's rights, and then the working directory: daemon(7), step 11.

@@ -103,10 +103,6 @@ impl PidFile {
         Ok(locked)
     }
 
-    pub(crate) fn fd(&self) -> RawFd {
-        self.file.fd
-    }
-
     /// Closes the file, and so unlocks it, and does not remove it.
     fn leave(mut self) -> Option<OwnedFd> {
         self.fd.take()

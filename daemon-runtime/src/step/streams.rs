@@ -1,6 +1,6 @@
 //! stdin, stdout and stderr, daemon(7), step 9: /dev/null, files, or what they are.
 
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -133,17 +133,11 @@ impl Streams {
         let Ok(status) = FilePath::new(path, false, false).and_then(|path| path.status()) else { return Ok(()) };
         let file = |number: usize| match self.targets[number] {
             Some(target) => self.open_file(target).map(OpenFile::id),
-            None => sys::file_id(number as RawFd).ok(),
+            None => sys::file_id(number as i32).ok(),
         };
         let Some(number) = (0..3).find(|number| file(*number) == Some(status.id)) else { return Ok(()) };
         let (what, why) = (format!("use pid_file = {}", path.display()), format!("it is {} too", NAMES[number]));
         Err(Error::new(Step::Options, ErrorKind::InvalidOption, what, why).advise("give each a file of its own"))
-    }
-
-    /// The descriptors in use here.
-    pub(crate) fn fds(&self) -> impl Iterator<Item = RawFd> {
-        let logs = self.logs.iter().map(|log| &log.file);
-        self.null.iter().chain(&self.stdin).chain(logs).map(|file| file.fd.as_raw_fd())
     }
 
     /// Replaces stdin.
