@@ -264,3 +264,51 @@ fn failing_body() {
         }
     }
 }
+
+/// The same line works by hand as root, and from a unit that says who it runs as.
+#[test]
+#[ignore = "needs root and systemd"]
+fn user_of_the_unit() {
+    for (name, port, unit_says) in [("user", 7031, "User=www-data\n"), ("user-of-root", 7032, "")] {
+        let systemd = &*Systemd::shared();
+        let mut unit = Unit::notify(name, port).with("--user www-data");
+        unit.service = unit.service.replace("DynamicUser=yes\n", unit_says);
+        if unit_says.is_empty() {
+            // Root's rights, which it drops itself.
+            let keeps_rights =
+                |line: &&str| !["CapabilityBoundingSet=", "SystemCallFilter="].iter().any(|it| line.starts_with(it));
+            unit.service =
+                unit.service.lines().filter(keeps_rights).fold(String::new(), |text, line| text + line + "\n");
+        }
+        unit.install(systemd);
+        systemctl(systemd, "start", &unit.service());
+        unit.ask(systemd);
+        let pid = unit.property(systemd, "MainPID");
+        let status = systemd.run("grep", ["-E", "^(Uid|Gid|Groups|CapEff)", &format!("/proc/{pid}/status")]);
+        let status = String::from_utf8(status.stdout).expect("ASCII");
+        let www_data = "33\t33\t33\t33";
+        for line in [format!("Uid:\t{www_data}"), format!("Gid:\t{www_data}"), "CapEff:\t0000000000000000".into()] {
+            assert!(status.contains(&line), "{name}: {status}");
+        }
+        systemctl(systemd, "stop", &unit.service());
+    }
+}
+
+/// `NotifyAccess=all` lets systemd listen to a client too: a command that ends well tells it nothing.
+#[test]
+#[ignore = "needs root and systemd"]
+fn command_of_a_client() {
+    let systemd = &*Systemd::shared();
+    let mut unit = Unit::notify("client", 7033);
+    let reload = "ExecReload=/usr/local/bin/client --reload $MAINPID\nNotifyAccess=all\n";
+    unit.service = unit.service.replace("ExecReload=/bin/kill -HUP $MAINPID\n", reload);
+    assert!(unit.service.contains(reload), "{}", unit.service);
+    unit.install(systemd);
+    systemctl(systemd, "start", &unit.service());
+    let (pid, _) = unit.ask(systemd);
+    systemctl(systemd, "reload", &unit.service());
+    until("it is reloaded", || (unit.ask(systemd) == (pid.clone(), "1".into())).then_some(()));
+    assert_eq!(unit.property(systemd, "StatusText"), "", "the client has told systemd of a failed start");
+    assert_eq!(unit.property(systemd, "StatusErrno"), "0");
+    systemctl(systemd, "stop", &unit.service());
+}

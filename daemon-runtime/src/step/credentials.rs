@@ -127,9 +127,35 @@ impl Credentials {
         }
     }
 
-    /// Changes the process's credentials: daemon(7), step 13. Groups first, because without root there is no right to
-    /// change them.
+    /// Changes the process's credentials: daemon(7), step 13.
     pub(crate) fn drop_privileges(&self) -> Result<()> {
+        if self.is_unchanged() {
+            return Ok(());
+        }
+        let call = |errno| Error::system(Step::Privileges, "test that privileges are dropped", errno);
+        // Who already is that user, and may not become another one, makes none of these calls: a filter, such as
+        // `SystemCallFilter=~@privileged` of systemd.exec(5), may kill for them.
+        let may_change = [CAP_SETUID, CAP_SETGID].into_iter().any(sys::has_effective_capability);
+        let changes = may_change || !self.are_already_so()?;
+        if changes {
+            self.change()?;
+        }
+        if self.user.as_ref().is_some_and(|user| !user.uid.is_root()) {
+            if sys::has_capabilities().map_err(call)? {
+                // The kernel clears only what is effective and permitted, and not even that under every securebits(7).
+                sys::drop_capabilities()
+                    .map_err(|errno| Error::system(Step::Privileges, "drop capabilities", errno))?;
+            }
+            ensure(!sys::has_capabilities().map_err(call)?, "the capabilities are not empty")?;
+            if changes {
+                self.verify_no_way_back()?;
+            }
+        }
+        ensure(self.are_already_so()?, "the user or the groups are not what was requested")
+    }
+
+    /// Groups first, because without root there is no right to change them.
+    fn change(&self) -> Result<()> {
         let failed = |what: &'static str, errno| match errno {
             Errno::EINVAL => {
                 Error::new(Step::Privileges, ErrorKind::System, what, "it does not exist in this user namespace")
@@ -148,51 +174,13 @@ impl Credentials {
             .map_err(|errno| failed("set the supplementary groups", errno))?;
             retry(|| setresgid(gid, gid, gid)).map_err(|errno| failed("set the group", errno))?;
         }
-        if let Some(Account { uid, .. }) = self.user {
-            if self.change_user() {
-                // Before the user changes: a new keyring counts against the quota of its owner, which is 200 keys for a
-                // user.
-                sys::join_new_session_keyring().map_err(|errno| failed("leave the session keyring", errno))?;
-            }
-            retry(|| setresuid(uid, uid, uid)).map_err(|errno| failed("set the user", errno))?;
-            if !uid.is_root() {
-                // The kernel clears only what is effective and permitted, and not even that under every securebits(7).
-                sys::drop_capabilities().map_err(|errno| failed("drop capabilities", errno))?;
-            }
+        let Some(Account { uid, .. }) = self.user else { return Ok(()) };
+        if self.change_user() {
+            // Before the user changes: a new keyring counts against the quota of its owner, which is 200 keys for a
+            // user.
+            sys::join_new_session_keyring().map_err(|errno| failed("leave the session keyring", errno))?;
         }
-        self.verify()
-    }
-
-    /// Tests that the credentials are those that were requested, and cannot be regained.
-    fn verify(&self) -> Result<()> {
-        let call = |errno| Error::system(Step::Privileges, "test that privileges are dropped", errno);
-        let wrong = |what: &str| {
-            let why = format!("{what} not what was requested");
-            Error::new(Step::Privileges, ErrorKind::System, "drop privileges", why)
-                .advise("look for a security module or user namespace that interferes")
-        };
-        if let Some(gid) = self.group {
-            let now = retry(getresgid).map_err(call)?;
-            if [now.real, now.effective, now.saved] != [gid; 3] {
-                return Err(wrong("the group is"));
-            }
-            if !self.has_no_group_beyond().map_err(call)? {
-                return Err(wrong("the supplementary groups are"));
-            }
-        }
-        if let Some(Account { uid, .. }) = self.user {
-            let now = retry(getresuid).map_err(call)?;
-            if [now.real, now.effective, now.saved] != [uid; 3] {
-                return Err(wrong("the user is"));
-            }
-            if !uid.is_root() {
-                if sys::has_capabilities().map_err(call)? {
-                    return Err(wrong("the capabilities are"));
-                }
-                self.verify_no_way_back()?;
-            }
-        }
-        Ok(())
+        retry(|| setresuid(uid, uid, uid)).map_err(|errno| failed("set the user", errno))
     }
 
     /// Tries to become root again in each way. That must fail, and with EPERM.
@@ -203,12 +191,16 @@ impl Credentials {
         let groups = denied(retry(|| setgroups(&[wheel])));
         let group = self.group == Some(wheel) || denied(retry(|| setresgid(wheel, wheel, wheel)));
         let user = denied(retry(|| setresuid(root, root, root)));
-        if groups && group && user {
-            return Ok(());
-        }
-        Err(Error::new(Step::Privileges, ErrorKind::System, "drop privileges", "they could be regained")
-            .advise("look for a security module or user namespace that interferes"))
+        ensure(groups && group && user, "they could be regained")
     }
+}
+
+fn ensure(holds: bool, otherwise: &str) -> Result<()> {
+    if holds {
+        return Ok(());
+    }
+    Err(Error::new(Step::Privileges, ErrorKind::System, "drop privileges", otherwise)
+        .advise("look for a security module or user namespace that interferes"))
 }
 
 enum Found {

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use daemon_runtime::{Ready, daemon, supervised};
 use listenfd::ListenFd;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::unistd::Pid;
 
 struct Args {
     listen: String,
@@ -38,6 +39,12 @@ impl Args {
                 "--user" => parsed.user = Some(value()?),
                 "--foreground" => parsed.foreground = true,
                 "--fail" => parsed.fail = Some(value()?),
+                // A client's command, which is done before there is a start.
+                "--reload" => {
+                    let pid = value()?.parse().map_err(|_| "a pid is a number")?;
+                    kill(Pid::from_raw(pid), Signal::SIGHUP).map_err(|errno| errno.to_string())?;
+                    exit(0)
+                }
                 _ => return Err(format!("no such option: {arg}")),
             }
         }
