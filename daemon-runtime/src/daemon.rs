@@ -1,6 +1,7 @@
 //! The options: one field and one method each.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -279,7 +280,7 @@ impl Daemon {
     /// Checks the values by the rules that the attribute applies to literals, in the same words.
     pub(crate) fn check(&self) -> Result<()> {
         if let Some(umask) = self.umask {
-            ensure(umask <= 0o777, "umask", || format!("{umask:#o}"), "must be at most 0o777")?;
+            ensure(umask <= 0o777, "umask", &format_args!("{umask:#o}"), "must be at most 0o777")?;
         }
         let paths = [
             ("chdir", self.chdir.as_deref(), true),
@@ -291,45 +292,43 @@ impl Daemon {
         ];
         for (option, path, absolute) in paths {
             let Some(path) = path else { continue };
-            let shown = || path.display().to_string();
+            let shown = &path.display();
             ensure(!path.as_os_str().is_empty(), option, shown, "must not be empty")?;
             ensure(!path.as_os_str().as_encoded_bytes().contains(&0), option, shown, "must not contain a NUL byte")?;
             ensure(!absolute || path.has_root(), option, shown, "must be an absolute path, starting with '/'")?;
         }
         for (option, id) in [("user", &self.user), ("group", &self.group)] {
             let Some(id) = id else { continue };
-            let shown = || id.to_string();
             let name = match id {
                 Id::Name(name) => name.as_str(),
                 Id::Number(_) => "a number",
             };
-            ensure(!name.is_empty(), option, shown, "must not be empty")?;
-            ensure(!name.contains('\0'), option, shown, "must not contain a NUL byte")?;
-            ensure(*id != Id::Number(u32::MAX), option, shown, "must be less than 4294967295, which means no id")?;
+            ensure(!name.is_empty(), option, id, "must not be empty")?;
+            ensure(!name.contains('\0'), option, id, "must not contain a NUL byte")?;
+            ensure(*id != Id::Number(u32::MAX), option, id, "must be less than 4294967295, which means no id")?;
         }
         for (index, fd) in self.keep_fds.iter().enumerate() {
-            let shown = || fd.to_string();
-            ensure(*fd >= 0, "keep_fds", shown, "must not list a negative number")?;
-            ensure(*fd > 2, "keep_fds", shown, "must not list 0, 1 or 2, which are stdin, stdout and stderr")?;
-            ensure(!self.keep_fds[..index].contains(fd), "keep_fds", shown, "must not list a number twice")?;
+            ensure(*fd >= 0, "keep_fds", fd, "must not list a negative number")?;
+            ensure(*fd > 2, "keep_fds", fd, "must not list 0, 1 or 2, which are stdin, stdout and stderr")?;
+            ensure(!self.keep_fds[..index].contains(fd), "keep_fds", fd, "must not list a number twice")?;
         }
         for name in self.keep_env.iter().flatten() {
-            let shown = || name.to_string_lossy().into_owned();
+            let shown = &name.to_string_lossy();
             let bytes = name.as_encoded_bytes();
             ensure(!bytes.is_empty(), "keep_env", shown, "must not list an empty name")?;
             ensure(!bytes.contains(&b'='), "keep_env", shown, "must not list a name with '=' in it")?;
             ensure(!bytes.contains(&0), "keep_env", shown, "must not list a name with a NUL byte in it")?;
         }
         let limit = self.start_timeout.unwrap_or(Duration::MAX);
-        ensure(!limit.is_zero(), "start_timeout", || format!("{limit:?}"), "must be more than 0 seconds")
+        ensure(!limit.is_zero(), "start_timeout", &format_args!("{limit:?}"), "must be more than 0 seconds")
     }
 }
 
-fn ensure(holds: bool, option: &str, value: impl FnOnce() -> String, must: &str) -> Result<()> {
+fn ensure(holds: bool, option: &str, value: &dyn fmt::Display, must: &str) -> Result<()> {
     if holds {
         return Ok(());
     }
-    let what = format!("use {option} = {}", value());
+    let what = format!("use {option} = {value}");
     Err(Error::new(Step::Options, ErrorKind::InvalidOption, what, format!("`{option}` {must}"))
         .advise("correct the option"))
 }

@@ -1,5 +1,6 @@
 //! Errors of system calls, and how an error is sent to another process.
 
+use std::borrow::Cow;
 use std::io;
 
 use nix::errno::Errno;
@@ -18,10 +19,16 @@ const FORBIDDEN: &str =
     "this kernel, or a filter such as a container's, lacks the call, or a capability was taken away";
 const IMMUTABLE: &str = "look for the flags of chattr(1), or for a filter that forbids it";
 
+/// So that three of them fit into what the client reads.
+const MAX_TEXT: usize = 20_000;
+
 impl Error {
     /// A failed system call. `what` reads on from "cannot ".
-    pub(crate) fn system(step: impl Into<Option<Step>>, what: impl Into<String>, errno: Errno) -> Self {
-        let step = step.into();
+    pub(crate) fn system<'a>(step: impl Into<Option<Step>>, what: impl Into<Cow<'a, str>>, errno: Errno) -> Self {
+        Self::of_errno(step.into(), what.into(), errno)
+    }
+
+    fn of_errno(step: Option<Step>, what: Cow<'_, str>, errno: Errno) -> Self {
         let kind = match (step, errno) {
             (Some(Step::Streams | Step::PidFile), _) => ErrorKind::File,
             (_, Errno::EPERM | Errno::EACCES) => ErrorKind::NotPermitted,
@@ -60,13 +67,15 @@ impl Error {
         self
     }
 
-    /// Encodes it for another process: three numbers, and the three texts, which have no NUL in them.
+    /// Encodes it for another process: three numbers, and the three texts, which have no NUL in them. What is longer than
+    /// a message may be is cut.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let Inner { step, kind, what, why, advice, exit_code, errno } = &*self.0;
         let step = step.map_or(0, |step| step as u8 + 1);
         let mut bytes = vec![*kind as u8, step, *exit_code];
         bytes.extend(errno.unwrap_or(0).to_ne_bytes());
-        bytes.extend([what.as_bytes(), why.as_bytes(), advice.as_bytes()].join(&0));
+        let [what, why, advice] = [&**what, why, advice].map(|text| &text.as_bytes()[..text.len().min(MAX_TEXT)]);
+        bytes.extend([what, why, advice].join(&0));
         bytes
     }
 

@@ -121,15 +121,19 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// An error with a reason of our own. `what` reads on from "cannot ".
-    pub(crate) fn new(
+    pub(crate) fn new<'a>(
         step: impl Into<Option<Step>>,
         kind: ErrorKind,
-        what: impl Into<String>,
-        why: impl Into<String>,
+        what: impl Into<Cow<'a, str>>,
+        why: impl Into<Cow<'a, str>>,
     ) -> Self {
-        let (what, why) = (escape_control(&what.into()), escape_control(&why.into()));
-        let exit_code = kind.exit_code();
-        Error(Box::new(Inner { step: step.into(), kind, what, why, advice: "".into(), exit_code, errno: None }))
+        Self::of_texts(step.into(), kind, &what.into(), &why.into())
+    }
+
+    /// The one copy of this code; each use of `new` would be another one.
+    fn of_texts(step: Option<Step>, kind: ErrorKind, what: &str, why: &str) -> Self {
+        let (what, why) = (escape_control(what), escape_control(why));
+        Error(Box::new(Inner { step, kind, what, why, advice: "".into(), exit_code: kind.exit_code(), errno: None }))
     }
 
     /// The same, of a system call that failed with this errno(3).

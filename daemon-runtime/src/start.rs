@@ -4,8 +4,7 @@ use std::io::{self, Write};
 use std::mem::ManuallyDrop;
 use std::os::unix::net::UnixStream;
 use std::process;
-use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::SigSet;
 use nix::unistd::dup2_stderr;
@@ -191,11 +190,14 @@ pub(crate) fn flush() -> Result<()> {
     } else {
         // Another thread may hold the lock, and std has no way to try it: so a thread waits for it, and this one only for
         // some time. What is buffered is then written by who has the lock.
-        let (send, flushed) = mpsc::channel();
-        // The receiver may have gone: then nobody waits for the answer.
-        let spawned = std::thread::Builder::new().spawn(move || send.send(flush_stdout()).unwrap_or(()));
-        if spawned.is_ok() {
-            flushed.recv_timeout(FLUSH_PATIENCE).unwrap_or(Ok(())).map_err(failed)?;
+        let started = Instant::now();
+        if let Ok(flush) = std::thread::Builder::new().spawn(flush_stdout) {
+            while !flush.is_finished() && started.elapsed() < FLUSH_PATIENCE {
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            if flush.is_finished() {
+                flush.join().unwrap_or(Ok(())).map_err(failed)?;
+            }
         }
     }
     sys::flush_c_streams().map_err(failed)

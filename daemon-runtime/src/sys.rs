@@ -124,12 +124,16 @@ pub(crate) fn at_fork_in_child(handler: extern "C" fn()) -> nix::Result<()> {
 /// What the C library knows of threads: glibc's `__libc_single_threaded`, since 2.32. Once there was a thread it may say no
 /// for ever.
 pub(crate) fn is_single_threaded_to_libc() -> bool {
-    // SAFETY: the name ends with a NUL. If there is such a variable, it is a char that only the C library writes, and a
-    // thread that could make it do so at this moment does not exist where it says yes.
-    unsafe {
-        let variable = libc::dlsym(libc::RTLD_DEFAULT, c"__libc_single_threaded".as_ptr()).cast::<libc::c_char>();
-        !variable.is_null() && *variable != 0
+    // Looked up once: the daemon, which asks again, would have to read in all that the lookup touches.
+    static VARIABLE: AtomicPtr<libc::c_char> = AtomicPtr::new(ptr::null_mut());
+    if VARIABLE.load(Ordering::Relaxed).is_null() {
+        // SAFETY: the name ends with a NUL.
+        let variable = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"__libc_single_threaded".as_ptr()) };
+        VARIABLE.store(variable.cast(), Ordering::Relaxed);
     }
+    // SAFETY: the pointer is null, or that of a char that only the C library writes; a thread that could make it do so at
+    // this moment does not exist where it says yes.
+    unsafe { VARIABLE.load(Ordering::Relaxed).as_ref().is_some_and(|variable| *variable != 0) }
 }
 
 /// unshare(2) with CLONE_THREAD alone changes nothing; the kernel refuses it (EINVAL) to a process with threads.
