@@ -45,6 +45,12 @@ pub(crate) enum Command {
     Reload,
     /// Stop, if it runs, and start
     Restart,
+    /// Print the log, by tail(1)
+    Logs {
+        /// Go on as it grows, also in the file that a rotation puts in its place
+        #[arg(long)]
+        follow: bool,
+    },
 }
 
 impl Args {

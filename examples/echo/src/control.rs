@@ -1,6 +1,8 @@
 //! The commands for a daemon that runs, with the exit codes of the Linux Standard Base for init scripts.
 
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use daemon_runtime::{Error, ErrorKind, Instance};
@@ -40,6 +42,14 @@ pub(crate) fn stop(daemon: &Instance) -> Done {
 
 pub(crate) fn reload(daemon: &Instance) -> Done {
     daemon.reload().map(|()| "reloading".into())
+}
+
+/// Becomes tail(1); returns only if that cannot be.
+pub(crate) fn logs(log: &Path, follow: bool) -> ExitCode {
+    let lines: &[&str] = if follow { &["-n", "10", "-F"] } else { &["-n", "+1"] };
+    let error = Command::new("tail").args(lines).arg("--").arg(log).exec();
+    eprintln!("echo-server: cannot run tail: {error}");
+    ExitCode::FAILURE
 }
 
 pub(crate) fn status(daemon: &Instance) -> ExitCode {

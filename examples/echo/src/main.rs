@@ -1,4 +1,4 @@
-//! A TCP server as a tool with verbs: start, run, stop, status, reload and restart, with a log and a graceful end.
+//! A TCP server as a tool with verbs: start, run, stop, status, reload, restart and logs, with a log and a graceful end.
 //!
 //! `echo-server start --pid-file /tmp/echo.pid --log /tmp/echo.log` starts it, `echo-server stop --pid-file /tmp/echo.pid` is
 //! its end.
@@ -19,14 +19,16 @@ use crate::server::Server;
 fn main() -> ExitCode {
     let args = Args::parse();
     let daemon = args.pid_file.as_ref().map(Instance::at);
-    let required = || {
-        let words = "this command needs --pid-file <FILE>";
-        daemon.clone().unwrap_or_else(|| Args::command().error(ErrorKind::MissingRequiredArgument, words).exit())
+    let missing = |option| -> ! {
+        let words = format!("this command needs {option} <FILE>");
+        Args::command().error(ErrorKind::MissingRequiredArgument, words).exit()
     };
+    let required = || daemon.clone().unwrap_or_else(|| missing("--pid-file"));
     match args.verb() {
         Command::Stop => control::report(control::stop(&required())),
         Command::Reload => control::report(control::reload(&required())),
         Command::Status => control::status(&required()),
+        Command::Logs { follow } => control::logs(args.log.as_deref().unwrap_or_else(|| missing("--log")), follow),
         Command::Restart => match control::stop(&required()) {
             Ok(stopped) => {
                 println!("{stopped}");

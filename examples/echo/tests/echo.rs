@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use tests::{DEADLINE, End, Family, Launch, Proc, until};
+use tests::{DEADLINE, End, Family, Launch, Proc, starter, until};
 
 const ECHO: &str = env!("CARGO_BIN_EXE_echo-server");
 
@@ -199,6 +199,45 @@ fn restarts() {
     assert_ne!(new.pid, old.pid, "the old server still runs");
     assert_eq!(new.address, old.address);
     new.client().assert_echoes("anew\n");
+}
+
+/// What the log holds, and what is added to it afterwards.
+#[test]
+fn shows_its_log() {
+    let (family, server) = started();
+    let follow = echo(&family, "logs").arg("--follow").start();
+    for line in ["one\n", "more\n"] {
+        let mut client = server.client();
+        client.line();
+        client.assert_echoes(line);
+        client.assert_ends();
+        let said = format!(": {} bytes\n", line.len());
+        until("the client is in the log", || follow.stdout().contains(&said).then_some(()));
+    }
+    drop(follow);
+    let all = echo(&family, "logs").run();
+    all.assert_code(0).assert_stderr("");
+    assert_eq!(all.stdout, text(&family.path("log")));
+    family.launch(ECHO).arg("logs").run().assert_code(2).assert_says(&["--log"]);
+}
+
+/// Each verb that starts it does so in a container whose init ends with its only child: it stays.
+#[test]
+#[ignore = "needs root and tini"]
+fn in_a_container() {
+    for verb in ["start", "run", "restart"] {
+        let family = Family::new();
+        let container = family.through(&starter::container(&["tini", "--"]), ECHO);
+        let words = ["--listen", "127.0.0.1:0", "--pid-file", "pid"];
+        let running = container.cwd(family.directory()).arg(verb).args(words).start();
+        let listening = |said: &String| said.lines().last().is_some_and(|line| line.starts_with("listening"));
+        let said = until("its address", || Some(running.stdout()).filter(listening));
+        Client::of(&address(&said)).assert_echoes("contained\n");
+        // As tini passes it on.
+        let echo = family.named("echo-server").pid;
+        family.launch("kill").arg(echo.to_string()).run().assert_code(0);
+        running.end().assert_code(0);
+    }
 }
 
 /// The Linux Standard Base's codes where no daemon runs.

@@ -9,6 +9,18 @@ const UNITS: &[(&str, &str)] = &[
 ];
 const FORKING: &[(&str, &str)] = &[("echo-server.service", include_str!("../echo-server-forking.service"))];
 
+/// The unit whose ExecStart= has that verb, and a pid file where the verb needs one.
+fn with_verb(unit: &str, verb: &str) -> String {
+    let line = "/usr/local/bin/echo-server --listen 127.0.0.1:7007";
+    assert!(unit.contains(line), "{unit}");
+    let pid_file = if verb == "restart" {
+        " --pid-file /run/echo-server/echo-server.pid\nRuntimeDirectory=echo-server"
+    } else {
+        ""
+    };
+    unit.replace(line, &format!("/usr/local/bin/echo-server {verb} --listen 127.0.0.1:7007{pid_file}"))
+}
+
 /// Whether it echoes.
 fn serves(systemd: &Systemd) -> bool {
     let ask = "exec 3<>/dev/tcp/127.0.0.1/7007 && echo hello >&3 && head -1 <&3";
@@ -55,7 +67,15 @@ fn shipped_units() {
     systemd.units(UNITS);
     lives_well(&systemd, "echo-server.service", journal);
     lives_well(&systemd, "echo-server.socket", journal);
+    // Each verb that starts it does what the type of the unit asks for.
+    for verb in ["run", "start", "restart"] {
+        systemd.units(&[("echo-server.service", &with_verb(UNITS[0].1, verb))]);
+        lives_well(&systemd, "echo-server.service", journal);
+    }
     systemd.units(FORKING);
     let log = systemd.path("/var/log/echo-server/echo-server.log");
-    lives_well(&systemd, "echo-server.service", || std::fs::read_to_string(&log).unwrap_or_default());
+    let text = || std::fs::read_to_string(&log).unwrap_or_default();
+    lives_well(&systemd, "echo-server.service", text);
+    systemd.units(&[("echo-server.service", &with_verb(FORKING[0].1, "start"))]);
+    lives_well(&systemd, "echo-server.service", text);
 }
