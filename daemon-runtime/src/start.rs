@@ -207,7 +207,11 @@ pub(crate) fn flush() -> Result<()> {
 ///
 /// A main that takes it decides itself when that is; one that does not is ready as soon as its body starts. Until then the
 /// launcher waits, and what is printed reaches the terminal. If the process ends before [`notify`](Ready::notify),
-/// however it ends, the start has failed. If `Ready` is dropped, the start fails when its time is over.
+/// however it ends, the start has failed. If `Ready` is dropped, the start fails when its time is over. In the foreground
+/// the end is the process's own, with its exit code, as of any program.
+///
+/// Processes that are started before [`notify`](Ready::notify) have the launcher's standard output and error, and whoever reads
+/// them, such as `$(app)`, waits for these processes too: start them afterwards, or give them other streams.
 ///
 /// # Examples
 ///

@@ -58,6 +58,11 @@ pub fn denied(call: libc::c_long, errno: Errno) -> Condition {
     Box::new(move || raw::forbid(call as u32, libc::SECCOMP_RET_ERRNO | errno as u32))
 }
 
+/// The same, and a process that makes the call is killed.
+pub fn deadly(call: libc::c_long) -> Condition {
+    Box::new(move || raw::forbid(call as u32, libc::SECCOMP_RET_KILL_PROCESS))
+}
+
 /// The file mode creation mask.
 pub fn umask(mask: u32) -> Condition {
     Box::new(move || {

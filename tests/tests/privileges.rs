@@ -313,6 +313,21 @@ fn keys_of_roots_session() {
     }
 }
 
+/// A filter may kill for keyctl(2), which is called only where the user changes.
+#[test]
+#[ignore = "needs root"]
+#[cfg(target_arch = "x86_64")]
+fn keyring_is_left_only_where_the_user_changes() {
+    for (options, code) in
+        [(&[][..], 0), (&[("user", "root")], 0), (&[("group", "alice")], 0), (&[("user", "alice")], 159)]
+    {
+        let family = family();
+        let launch = with(launch(&family, &[], READY), options).under(hostile::deadly(nix::libc::SYS_keyctl));
+        let end = launch.args(["notify", "exit=0"]).run();
+        assert_eq!(end.status.code(), Some(code), "{options:?}: {end:#?}");
+    }
+}
+
 /// The daemon holds what root has had in memory: other processes of that user must not look at it. Seen by `environ`,
 /// which is in there too: `mem` may be closed to all, ptrace(2), "ptrace_scope".
 #[test]

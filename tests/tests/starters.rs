@@ -259,6 +259,21 @@ fn daemontools() {
     assert_eq!(family.daemon().ppid, supervisor.pid(), "supervise's child");
 }
 
+#[test]
+#[ignore = "needs supervisord"]
+fn supervisord() {
+    let family = Family::new();
+    let directory = family.directory().display();
+    let program = format!(
+        "[supervisord]\nnodaemon=true\nlogfile={directory}/supervisord.log\npidfile={directory}/supervisord.pid\n\
+         [program:ready]\ncommand={READY}\nenvironment=DAEMON_FOREGROUND=\"1\"\n"
+    );
+    fs::write(family.path("supervisord.conf"), program).expect("a configuration");
+    let launch = family.launch("supervisord").arg("-c").arg(family.path("supervisord.conf"));
+    let supervisor = assert_stays(launch.cwd(family.directory()));
+    assert_eq!(family.daemon().ppid, supervisor.pid(), "supervisord's child");
+}
+
 /// As `nowait` of inetd(8) and xinetd(8): the connection is all three streams. The daemon lets go of it.
 #[test]
 fn inetd() {
@@ -326,6 +341,25 @@ fn container_entered_later() {
     let daemon = family.named("ready");
     assert!(!Proc::lives(daemon.sid), "its session has a leader: {daemon:#?}");
     assert_eq!(daemon.ppid, init.pid, "who has adopted it: {daemon:#?}");
+}
+
+// ---- Before a program that keeps the log
+
+/// `Stream::Inherit`: what the daemon prints goes on to multilog, before and after it is ready, and who it is.
+#[test]
+#[ignore = "needs root and multilog"]
+fn multilog() {
+    for user in ["root", "nobody"] {
+        let family = Family::new();
+        let launch = family.shell("\"$0\" \"$@\" 2>&1 | multilog ./logs", [READY]).cwd(family.directory());
+        let launch = launch.env("DAEMON_STDOUT", "INHERIT").env("DAEMON_STDERR", "INHERIT").env("DAEMON_USER", user);
+        let running = launch.args(["print=before", "notify", "eprint=after", "pause"]).start();
+        let log = || fs::read_to_string(family.path("logs/current")).ok().filter(|log| log.lines().count() >= 2);
+        assert_eq!(until("both lines", log), "before\nafter\n", "as {user}");
+        let daemon = family.named("ready");
+        assert!(!Proc::lives(daemon.sid), "its session has a leader: {daemon:#?}");
+        drop(running);
+    }
 }
 
 // ---- By an emulator or an instrument
@@ -400,4 +434,45 @@ fn systemd_simple() {
 fn systemd_forking() {
     let pid_file = "/run/starter-forking/pid";
     assert_unit("forking", &format!("PIDFile={pid_file}\nEnvironment=DAEMON_PID_FILE={pid_file}"), false);
+}
+
+// ---- The guide
+
+/// Its rows, and the tests that show each.
+const ROWS: &[(&str, &[&str])] = &[
+    ("a shell, at a terminal", &["shell", "pipes"]),
+    ("a shell, in the background (`&`), or by nohup(1)", &["background_job", "nohup"]),
+    ("a shell in tmux that a service has started", &["tmux", "tmux_of_a_service"]),
+    ("ssh(1), with or without a terminal", &["remote_login", "setsid"]),
+    ("make(1)", &["make"]),
+    ("cron(8)", &["cron"]),
+    ("sudo(8), setpriv(1)", &["sudo"]),
+    ("`env -i`", &["empty_environment"]),
+    ("start-stop-daemon(8)", &["start_stop_daemon", "start_stop_daemon_in_the_background"]),
+    ("systemd, `Type=notify`", &["notify_socket", "systemd_notify"]),
+    ("systemd, `Type=exec` or `simple`", &["systemd_exec", "systemd_simple"]),
+    ("systemd, `Type=forking` with `PIDFile=`", &["systemd_forking"]),
+    ("systemd, a socket unit", &["passed_sockets"]),
+    ("runit, s6, daemontools, supervisord", &["runit", "s6", "daemontools", "supervisord"]),
+    ("inetd(8)", &["inetd"]),
+    ("a container, as process 1", &["container_without_init"]),
+    (
+        "a container with an init (`docker run --init`: tini, dumb-init, catatonit)",
+        &["container_with_tini", "container_with_dumb_init", "container_with_catatonit"],
+    ),
+    ("a container whose process 1 is a shell", &["container_with_a_shell"]),
+    ("`docker exec`", &["container_entered_later"]),
+    ("qemu-user, valgrind", &["qemu_user", "valgrind"]),
+];
+
+#[test]
+fn each_row_of_the_guide_is_a_test() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../daemon-runtime/src/guide/systemd.md");
+    let guide = fs::read_to_string(root).expect("the guide");
+    let (_, table) = guide.split_once("| --- | --- | --- |\n").expect("a table");
+    let rows: Vec<&str> = table.lines().map_while(|row| row.strip_prefix("| ")?.split(" | ").next()).collect();
+    assert_eq!(rows, ROWS.iter().map(|(row, _)| *row).collect::<Vec<_>>());
+    for test in ROWS.iter().flat_map(|(_, tests)| *tests) {
+        assert!(include_str!("starters.rs").contains(&format!("\nfn {test}() {{")), "there is no test {test}");
+    }
 }
