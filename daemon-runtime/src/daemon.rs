@@ -256,16 +256,18 @@ impl Daemon {
     /// use daemon_runtime::{Daemon, Error, ErrorKind, Instance, Ready, Spawned};
     ///
     /// fn connect(pid_file: &str) -> Result<(), Error> {
-    ///     match Daemon::new().pid_file(pid_file).spawn() {
-    ///         Ok(Spawned::Daemon(ready)) => serve(ready),
-    ///         Ok(Spawned::Launcher(_)) => {}
-    ///         Err(error) if error.kind() == ErrorKind::AlreadyRunning => {
-    ///             Instance::at(pid_file).wait_until_ready(Duration::from_secs(10))?;
+    ///     loop {
+    ///         match Daemon::new().pid_file(pid_file).spawn() {
+    ///             Ok(Spawned::Daemon(ready)) => serve(ready),
+    ///             Ok(Spawned::Launcher(_)) => return Ok(()), // The server is ready.
+    ///             Err(error) if error.kind() != ErrorKind::AlreadyRunning => return Err(error),
+    ///             Err(_) => match Instance::at(pid_file).wait_until_ready(Duration::from_secs(10)) {
+    ///                 // The other one has ended in the meantime: try again.
+    ///                 Err(error) if error.kind() == ErrorKind::NotRunning => {}
+    ///                 ready => return ready,
+    ///             },
     ///         }
-    ///         Err(error) => return Err(error),
     ///     }
-    ///     // The server is ready.
-    ///     Ok(())
     /// }
     ///
     /// fn serve(ready: Ready) -> ! {
