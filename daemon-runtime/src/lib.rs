@@ -213,6 +213,9 @@
 //! * Root, and a start with `user` or `group`, follow a symbolic link on the way to a log, stdin or pid file only if the link is
 //!   root's.
 //! * With `user` the session keyring is left, keyctl(2); a filter must not kill for that call.
+//! * musl does not tell a program the exit code with which it ends: a supervisor that waits at `NOTIFY_SOCKET` is told of a failed
+//!   step, and not of main's own error or exit. Nor does it tell an emulator's threads from the program's: under qemu-user a
+//!   program with musl is refused.
 //! * A set-user-ID program may become the user whose rights it has; the options and the environment are those of whoever starts
 //!   it, so do not take paths from them.
 //! * A program that starts itself anew by its path needs an absolute one: the daemon works in `/`.

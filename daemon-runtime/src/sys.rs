@@ -18,7 +18,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{self, c_int, c_void, siginfo_t};
 use nix::poll::PollTimeout;
 use nix::sys::signal::Signal;
-use nix::unistd::{ForkResult, Pid};
+use nix::unistd::{ForkResult, Gid, Pid};
 
 /// Repeats a call for as long as a signal interrupts it.
 pub(crate) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
@@ -119,6 +119,28 @@ pub(crate) fn at_fork_in_child(handler: extern "C" fn()) -> nix::Result<()> {
         0 => Ok(()),
         errno => Err(Errno::from_raw(errno)),
     }
+}
+
+/// getgrouplist(3): the groups of a user, each once. nix's ends at the C library's NGROUPS_MAX, which is 32 in musl.
+pub(crate) fn groups_of_user(user: &CStr, group: Gid) -> nix::Result<Vec<Gid>> {
+    let mut groups = vec![group.as_raw(); 64];
+    loop {
+        let size = groups.len();
+        let mut count = size as c_int;
+        // SAFETY: the name ends with a NUL, and there is room for `count` groups.
+        let found = unsafe { libc::getgrouplist(user.as_ptr(), group.as_raw(), groups.as_mut_ptr(), &mut count) };
+        groups.resize(count as usize, group.as_raw());
+        match count as usize > size {
+            // Now there is room for all of them.
+            true => {}
+            false if found < 0 => return Err(Errno::last()),
+            false => break,
+        }
+    }
+    // musl names the first one twice if the group database does.
+    groups.sort_unstable();
+    groups.dedup();
+    Ok(groups.into_iter().map(Gid::from_raw).collect())
 }
 
 /// What the C library knows of threads: glibc's `__libc_single_threaded`, since 2.32. Once there was a thread it may say no
@@ -603,11 +625,14 @@ pub(crate) fn is_ignored(signal: c_int) -> nix::Result<bool> {
         libc::syscall(libc::SYS_rt_sigaction, signal, ptr::null::<usize>(), now.as_mut_ptr(), SIGSET_SIZE)
     };
     retry(|| Errno::result(ask()).map(drop))?;
-    Ok(now[0] == libc::SIG_IGN)
+    Ok(now[usize::from(IS_MIPS)] == libc::SIG_IGN)
 }
 
-/// The size of the kernel's set of signals in bytes: 64 signals, but 128 on MIPS.
-const SIGSET_SIZE: usize = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 16 } else { 8 };
+/// MIPS has its flags before the handler, and 128 signals.
+const IS_MIPS: bool = cfg!(any(target_arch = "mips", target_arch = "mips64"));
+
+/// The size of the kernel's set of signals in bytes.
+const SIGSET_SIZE: usize = if IS_MIPS { 16 } else { 8 };
 
 /// Sets a signal to its default if it is ignored.
 ///

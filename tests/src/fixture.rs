@@ -196,8 +196,8 @@ pub fn body(ready: Option<Ready>) -> Result {
                 Ok(again) => again.notify(),
                 Err(error) => eprintln!("again: {error}"),
             },
-            "deny" => raw::forbid(value.parse()?, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32)?,
-            "deadly" => raw::forbid(value.parse()?, libc::SECCOMP_RET_KILL_PROCESS)?,
+            "deny" => raw::forbid(value.parse()?, value.parse()?, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32)?,
+            "deadly" => raw::forbid(value.parse()?, value.parse()?, libc::SECCOMP_RET_KILL_PROCESS)?,
             "spawn" => drop(Command::new("sleep").arg("1000").spawn()?),
             "thread" => drop(thread::spawn(pause)),
             "spin" => drop(thread::spawn(|| {

@@ -55,7 +55,13 @@ pub fn blocked() -> Condition {
 /// The system call of this number fails with `errno`, from exec on and in all that the program starts: as on a kernel that
 /// lacks it (`ENOSYS`), or under a filter that forbids it (`EPERM`). It cannot gain privileges any more.
 pub fn denied(call: libc::c_long, errno: Errno) -> Condition {
-    Box::new(move || raw::forbid(call as u32, libc::SECCOMP_RET_ERRNO | errno as u32))
+    Box::new(move || raw::forbid(call as u32, call as u32, libc::SECCOMP_RET_ERRNO | errno as u32))
+}
+
+/// Every system call from this number on is missing, as on a kernel that is older than all of them; with the restrictions
+/// of [`denied`].
+pub fn missing_from(call: libc::c_long) -> Condition {
+    Box::new(move || raw::forbid(call as u32, u32::MAX, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32))
 }
 
 /// The same, and a process that makes the call is killed.

@@ -15,6 +15,7 @@
 //! | … with a fault at any of its system calls | [`tracer`] |
 //! | say what the program does, and know where it is | [`fixture`], [`Family::at`], [`Family::daemon`] |
 //! | look at a process | [`Proc`], [`Proc::status`], [`Proc::environ`], [`Proc::fdinfo`], [`Expected`] |
+//! | say what an error says in any C library | [`strerror`] |
 //! | wait | [`until`], [`within`] |
 
 pub mod accounts;
@@ -28,6 +29,7 @@ mod proc;
 pub mod pty;
 pub mod raw;
 pub mod starter;
+mod strerror;
 pub mod systemd;
 #[cfg(target_arch = "x86_64")]
 pub mod tracer;
@@ -52,6 +54,7 @@ pub use family::{Family, TAG};
 pub use launch::{End, Launch, Running};
 pub use listing::listing;
 pub use proc::{Proc, Signals, processes};
+pub use strerror::strerror;
 pub use until::{DEADLINE, until, within};
 
 /// The README's programs are compiled as documentation tests.

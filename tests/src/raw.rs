@@ -67,15 +67,16 @@ pub(crate) fn raise(number: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// What comes of a system call from now on: seccomp(2).
-pub(crate) fn forbid(call: u32, action: u32) -> io::Result<()> {
+/// What comes of the system calls from `first` to `last` from now on: seccomp(2).
+pub(crate) fn forbid(first: u32, last: u32, action: u32) -> io::Result<()> {
     const LOAD_NUMBER: u32 = 0; // The first member of seccomp_data.
-    let statement = |code: u32, jf, k| libc::sock_filter { code: code as u16, jt: 0, jf, k };
+    let statement = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut filter = [
-        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, LOAD_NUMBER),
-        statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call),
-        statement(libc::BPF_RET | libc::BPF_K, 0, action),
-        statement(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, LOAD_NUMBER),
+        statement(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 2, first),
+        statement(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K, 1, 0, last),
+        statement(libc::BPF_RET | libc::BPF_K, 0, 0, action),
+        statement(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     let (mode, flags) = (libc::SECCOMP_SET_MODE_FILTER, 0);

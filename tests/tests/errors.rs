@@ -4,7 +4,7 @@ use std::error::Error;
 
 use daemon_runtime::{Daemon, Instance, Step};
 use nix::errno::Errno;
-use tests::Family;
+use tests::{Family, strerror};
 
 const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
 
@@ -14,6 +14,7 @@ fn wrong_values() {
     let family = Family::new();
     let directory = family.directory().display().to_string();
     let missing = format!("{directory}/no/such");
+    let too_long = format!("{}; correct the path", strerror(Errno::ENAMETOOLONG));
     let wrong: &[(&str, &str, i32, &[&str])] = &[
         ("UMASK", "0o1000", 64, &["umask", "0o1000", "0o777"]),
         ("CHDIR", "relative", 64, &["chdir", "relative", "absolute"]),
@@ -24,7 +25,7 @@ fn wrong_values() {
         ("STDERR", &directory, 73, &["stderr", &directory, "Is a directory"]),
         ("STDOUT", "", 64, &["stdout", "empty"]),
         ("STDOUT", &format!("{missing}\n\u{1b}"), 73, &[&format!("{missing}\\n\\u{{1b}}: No such file")]),
-        ("STDOUT", &"x".repeat(256), 73, &["File name too long; correct the path"]),
+        ("STDOUT", &"x".repeat(256), 73, &[&too_long]),
         ("START_TIMEOUT", "0", 64, &["start_timeout"]),
     ];
     for (name, value, code, says) in wrong {

@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use tests::tracer::{Call, Fault, Record, Role, trace, trace_from};
-use tests::{Expected, Family, Launch, Proc, hostile};
+use tests::{Expected, Family, Launch, Proc, hostile, strerror};
 
 /// A daemon to launch, and what it must be like.
 #[derive(Clone, Copy)]
@@ -396,20 +396,24 @@ type Failing = (Role, &'static [&'static str], Errno, i32, &'static [&'static st
 const FORK: &[&str] = &["fork", "clone", "clone3"];
 
 const FAILING: &[Failing] = &[
-    (Role::Launcher, &["socketpair"], Errno::EMFILE, 71, &["socket", "Too many open files"]),
-    (Role::Launcher, &["close_range"], Errno::EIO, 71, &["close", "descriptors", "Input/output error"]),
-    (Role::Launcher, FORK, Errno::EAGAIN, 71, &["fork", "again"]),
-    (Role::Leader, &["setsid"], Errno::EPERM, 77, &["session", "not permitted"]),
-    (Role::Leader, FORK, Errno::EAGAIN, 71, &["fork", "again"]),
-    (Role::Daemon, &["chdir", "fchdir"], Errno::EACCES, 77, &["directory", "/", "Permission denied"]),
-    (Role::Daemon, &["dup2", "dup3"], Errno::EBUSY, 73, &["stdin", "busy"]),
-    (Role::Daemon, &["rt_sigaction"], Errno::EINVAL, 71, &["signal", "Invalid argument"]),
-    (Role::Daemon, &["rt_sigprocmask"], Errno::EINVAL, 71, &["signals", "Invalid argument"]),
+    (Role::Launcher, &["socketpair"], Errno::EMFILE, 71, &["socket"]),
+    (Role::Launcher, &["close_range"], Errno::EIO, 71, &["close", "descriptors"]),
+    (Role::Launcher, FORK, Errno::EAGAIN, 71, &["fork"]),
+    (Role::Leader, &["setsid"], Errno::EPERM, 77, &["session"]),
+    (Role::Leader, FORK, Errno::EAGAIN, 71, &["fork"]),
+    (Role::Daemon, &["chdir", "fchdir"], Errno::EACCES, 77, &["directory", "/"]),
+    (Role::Daemon, &["dup2", "dup3"], Errno::EMFILE, 73, &["stdin"]),
+    (Role::Daemon, &["rt_sigaction"], Errno::EINVAL, 71, &["signal"]),
+    (Role::Daemon, &["rt_sigprocmask"], Errno::EINVAL, 71, &["signals"]),
 ];
 
 #[test]
 fn failing_steps() {
     for (role, names, errno, code, says) in FAILING {
+        // musl's fork makes this call first, and looks at no error.
+        if cfg!(target_env = "musl") && names.contains(&"rt_sigprocmask") {
+            continue;
+        }
         let family = Family::new();
         let fault = |call: &Call| (call.role == *role && names.contains(&&*call.name())).then_some(Fault::Fail(*errno));
         // With a descriptor that is to be closed, or close_range is never called for inherited ones.
@@ -423,7 +427,7 @@ fn failing_steps() {
             said.starts_with("without_ready: cannot ") && said.lines().count() == 1,
             "{names:?} of {role:?}: {said}"
         );
-        for part in *says {
+        for part in says.iter().copied().chain([&*strerror(*errno)]) {
             assert!(said.contains(part), "{part:?} is not in {said:?}");
         }
         assert!(record.hung.is_empty(), "it hangs: {record:#?}");

@@ -15,11 +15,11 @@ fn pid(end: &End) -> i32 {
     end.stdout.split_whitespace().find_map(word).unwrap_or_else(|| panic!("no pid: {end:#?}"))
 }
 
-/// Waits for this many lines.
+/// Waits for this many whole lines.
 fn lines(file: &Path, count: usize) -> String {
     until(&format!("{count} lines in {}", file.display()), || {
         let text = fs::read_to_string(file).unwrap_or_default();
-        (text.lines().count() >= count).then_some(text)
+        (text.matches('\n').count() >= count).then_some(text)
     })
 }
 

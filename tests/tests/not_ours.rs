@@ -39,7 +39,7 @@ fn library(family: &Family, name: &str, source: &str) -> PathBuf {
 
 /// A library opens a file before main, remembers its number, and writes to it at the end.
 #[test]
-#[cfg_attr(not(target_env = "gnu"), ignore = "needs a dynamic C library")]
+#[cfg(not(target_feature = "crt-static"))]
 fn descriptor_of_a_constructor() {
     let family = Family::new();
     let trace = family.path("trace");
@@ -69,7 +69,7 @@ fn descriptor_of_a_constructor() {
 
 /// One that opens it without close-on-exec cannot be told from what was inherited; `keep_fds` is the way out.
 #[test]
-#[cfg_attr(not(target_env = "gnu"), ignore = "needs a dynamic C library")]
+#[cfg(not(target_feature = "crt-static"))]
 fn descriptor_of_a_constructor_without_the_flag() {
     let family = Family::new();
     let trace = family.path("trace");

@@ -36,6 +36,25 @@ fn newer_calls_are_not_needed() {
     }
 }
 
+/// 424 and all that follow are newer than Linux 4.18. The whole suite runs under the same filter in `.ci/foreign`.
+#[test]
+fn a_kernel_without_any_newer_call() {
+    let old = |launch: Launch<'_>| launch.under(hostile::missing_from(libc::SYS_pidfd_send_signal)).run();
+    for program in [READY, env!("CARGO_BIN_EXE_without_ready"), env!("CARGO_BIN_EXE_verbs")] {
+        let family = Family::new();
+        let [log, pid_file] = ["log", "pid"].map(|name| family.path(name));
+        let launch = family.launch(program).env("DAEMON_VERB", "spawn").env("DAEMON_PID_FILE", &pid_file);
+        let launch = launch.env("DAEMON_STDERR", &log).args(["notify", "eprint=line", "touch=body", "pause"]);
+        old(launch.under(hostile::descriptors(50))).assert_code(0);
+        family.daemon();
+        let end = old(family.launch(READY).env("DAEMON_PID_FILE", &pid_file));
+        assert!(end.stderr.contains("held by process"), "{program}: {end:#?}");
+        let end = old(family.launch(CONTROL).arg(&pid_file).arg("stop"));
+        assert_eq!(end.status.code(), Some(0), "{program} cannot be stopped: {end:#?}");
+        family.assert_nothing_left(&pid_file);
+    }
+}
+
 /// A body may confine itself before it is ready. What that forbids to the launch makes the start fail, and not hang.
 #[test]
 fn a_filter_of_the_body_forbids_a_call() {

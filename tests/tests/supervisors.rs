@@ -9,9 +9,10 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::{DEADLINE, Family, Proc, hostile, until};
+use tests::{DEADLINE, Family, Proc, hostile, strerror, until};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_unit_server");
 
@@ -149,9 +150,8 @@ fn notifies() {
 fn notify_socket_that_does_not_exist() {
     let family = Family::new();
     let (long, missing) = ("/".repeat(200), family.path("notify"));
-    for (address, why) in
-        [(missing.to_str().expect("UTF-8"), "No such file or directory"), (&long, "File name too long")]
-    {
+    for (address, why) in [(missing.to_str().expect("UTF-8"), Errno::ENOENT), (&long, Errno::ENAMETOOLONG)] {
+        let why = strerror(why);
         let end = family.launch(SERVER).env("NOTIFY_SOCKET", address).run();
         end.assert_code(71).assert_one_line().assert_says(&[&format!("NOTIFY_SOCKET {address}: {why}; ")]);
     }
@@ -177,6 +177,9 @@ fn notifies_after_the_user_was_changed() {
     server.end().assert_signal(Signal::SIGTERM);
 }
 
+/// Only glibc tells a program the exit code with which it ends, on_exit(3).
+const TELLS_EXIT_CODE: bool = cfg!(target_env = "gnu");
+
 /// A failed start: the error in STATUS=, and a number in ERRNO=, without which start-stop-daemon would wait in vain.
 #[test]
 fn notifies_of_a_failed_start() {
@@ -196,6 +199,9 @@ fn notifies_of_a_failed_start() {
         (&["--fail", "3"], 3, 0, "exit code 3"),
     ];
     for (args, code, errno, says) in failing {
+        if says.contains("exit code") && !TELLS_EXIT_CODE {
+            continue;
+        }
         family.launch(SERVER).args(*args).env("NOTIFY_SOCKET", &path).run().assert_code(*code);
         let message = receive(&socket);
         assert!(has(&message, &format!("ERRNO={errno}")), "{message:?}");
@@ -283,6 +289,9 @@ fn no_false_alarm() {
     family.launch(hello).env("DAEMON_SETUP", "exit=0").env("NOTIFY_SOCKET", &path).run().assert_code(0);
     assert!(socket.recv(&mut [0; 99]).is_err(), "code 0 is told as a failed start");
     family.launch(hello).env("DAEMON_SETUP", "exit=4").env("NOTIFY_SOCKET", &path).run().assert_code(4);
+    if !TELLS_EXIT_CODE {
+        return;
+    }
     let mut message = [0; 200];
     let length = socket.recv(&mut message).expect("a failed start is told");
     let message = String::from_utf8_lossy(&message[..length]);

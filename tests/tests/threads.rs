@@ -78,6 +78,7 @@ fn threads_are_refused() {
 
 /// A profiler or an agent has a thread before main. In the foreground nothing is forked, so that it does no harm.
 #[test]
+#[cfg(not(target_feature = "crt-static"))]
 #[ignore = "needs a C compiler"]
 fn preloaded_thread() {
     const AGENT: &str = "#include <pthread.h>\n#include <unistd.h>\n\
@@ -86,7 +87,8 @@ fn preloaded_thread() {
     let family = Family::new();
     let [source, agent] = ["agent.c", "agent.so"].map(|name| family.path(name));
     fs::write(&source, AGENT).expect("a file in the directory");
-    let compiler = family.launch("cc").args(["-shared", "-fPIC", "-pthread", "-o"]).arg(&agent).arg(&source);
+    let width = if cfg!(target_arch = "x86") { "-m32" } else { "-O1" };
+    let compiler = family.launch("cc").args([width, "-shared", "-fPIC", "-pthread", "-o"]).arg(&agent).arg(&source);
     compiler.run().assert_code(0);
     let launch = || family.launch(READY).env("LD_PRELOAD", &agent);
     launch().env("DAEMON_FOREGROUND", "").args(["notify", "exit=3"]).run().assert_code(3).assert_stderr("");

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::unistd::{
-    Gid, Group, Uid, User, fchown, getegid, geteuid, getgrouplist, getgroups, getresgid, getresuid, getuid, setgroups,
-    setresgid, setresuid,
+    Gid, Group, Uid, User, fchown, getegid, geteuid, getgroups, getresgid, getresuid, getuid, setgroups, setresgid,
+    setresuid,
 };
 
 use crate::Id;
@@ -253,7 +253,7 @@ fn found<T>(entry: nix::Result<Option<T>>) -> nix::Result<Option<T>> {
 fn supplementary(user: &User, gid: Gid) -> Result<Vec<Gid>> {
     let failed = |errno| Error::system(Step::Accounts, format!("find the groups of user {}", user.name), errno);
     let name = CString::new(user.name.as_str()).map_err(|_| failed(Errno::EINVAL))?;
-    retry(|| getgrouplist(&name, gid)).map_err(failed)
+    retry(|| sys::groups_of_user(&name, gid)).map_err(failed)
 }
 
 /// What only root, or who has the capability, may do: said before anything is forked.
