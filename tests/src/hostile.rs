@@ -66,7 +66,7 @@ pub fn missing_from(call: libc::c_long) -> Condition {
 
 /// The same, and a process that makes the call is killed.
 pub fn deadly(call: libc::c_long) -> Condition {
-    Box::new(move || raw::forbid(call as u32, libc::SECCOMP_RET_KILL_PROCESS))
+    Box::new(move || raw::forbid(call as u32, call as u32, libc::SECCOMP_RET_KILL_PROCESS))
 }
 
 /// The file mode creation mask.
