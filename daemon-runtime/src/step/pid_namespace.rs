@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use nix::errno::Errno;
+
+use crate::errno::errno_of;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::sys::FileId;
 
@@ -9,15 +12,18 @@ use crate::sys::FileId;
 /// that the launcher would be told are other processes here, and the first child's end is the end of all.
 pub(crate) fn refuse_other_pid_namespace() -> Result<()> {
     let path = "/proc/self/ns/pid_for_children";
-    let own = fs::metadata("/proc/self/ns/pid").map(|namespace| FileId::from(&namespace));
-    // Before the first child it has no target yet. Linux before 4.12 has no such link.
-    let of_children = fs::metadata(path).map(|namespace| FileId::from(&namespace));
-    match (own, of_children, fs::symlink_metadata(path)) {
-        (Ok(own), of_children, Ok(_)) if of_children.as_ref().ok() != Some(&own) => {
-            let why = "its children are in another pid namespace than itself";
-            Err(Error::new(Step::Launch, ErrorKind::Misuse, "become a daemon", why)
-                .advise("start it by `unshare --fork`, or fork once after unshare(2)"))
-        }
-        _ => Ok(()),
+    let file_id = |path| fs::metadata(path).map(|namespace| FileId::from(&namespace)).map_err(|error| errno_of(&error));
+    let differs = match (file_id("/proc/self/ns/pid"), file_id(path)) {
+        (Ok(own), Ok(of_children)) => own != of_children,
+        // Before the first child the link has no target yet. Linux before 4.12 has no such link.
+        (Ok(_), Err(Errno::ENOENT)) => fs::symlink_metadata(path).is_ok(),
+        // Without /proc it cannot be known.
+        _ => false,
+    };
+    if !differs {
+        return Ok(());
     }
+    let why = "its children are in another pid namespace than itself";
+    Err(Error::new(Step::Launch, ErrorKind::Misuse, "become a daemon", why)
+        .advise("start it by `unshare --fork`, or fork once after unshare(2)"))
 }
