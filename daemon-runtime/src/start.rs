@@ -70,8 +70,8 @@ pub(crate) fn start_in_background(options: Daemon, client: Option<&UnixStream>) 
     // What a service manager has passed to a client is for that.
     let sockets = if is_spawned { 0..0 } else { supervisor::passed_sockets() };
     let is_foreign_service = is_spawned || supervisor::has_foreign_notify_socket();
-    let keep = sockets.clone().chain(options.keep_fds.iter().copied()).collect();
-    let unwanted = descriptors::find_inherited(inherited().descriptors.as_deref(), keep)?;
+    let keep: Vec<_> = sockets.clone().chain(options.keep_fds.iter().copied()).collect();
+    let unwanted = descriptors::find_inherited(inherited().descriptors.as_deref(), &keep)?;
     refuse_record_locks(&unwanted)?;
     descriptors::close_inherited(&unwanted)?;
     let variables = environment::Unwanted::find(options.keep_env.as_deref(), &credentials, is_foreign_service);

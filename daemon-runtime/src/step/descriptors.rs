@@ -33,11 +33,9 @@ pub(crate) struct Open {
     file: nix::Result<FileId>,
 }
 
-/// Returns what is open, in the order of the numbers. Their flags are read when they are to be closed: one call less.
+/// Returns what is open. The flags are read when they are to be closed: one call less.
 pub(crate) fn list() -> nix::Result<Vec<Open>> {
-    let mut numbers = list_numbers()?;
-    numbers.sort_unstable();
-    let open = numbers.into_iter().filter_map(|fd| match sys::file_id(fd) {
+    let open = list_numbers()?.into_iter().filter_map(|fd| match sys::file_id(fd) {
         // Among these is the number that the list itself was read through.
         Err(Errno::EBADF) => None,
         file => Some(Open { fd, file }),
@@ -85,15 +83,11 @@ fn is_passed_on(fd: RawFd) -> nix::Result<bool> {
 }
 
 /// Returns what was inherited, but for `keep` and for what the program has taken over or replaced since.
-pub(crate) fn find_inherited(
-    open_at_first: Result<&[Open], &Errno>,
-    mut keep: Vec<RawFd>,
-) -> error::Result<Vec<RawFd>> {
+pub(crate) fn find_inherited(open_at_first: Result<&[Open], &Errno>, keep: &[RawFd]) -> error::Result<Vec<RawFd>> {
     let open_at_first = open_at_first
         .map_err(|errno| Error::system(Step::Descriptors, "list inherited descriptors in /proc/self/fd", *errno))?;
-    keep.sort_unstable();
     let mut inherited = Vec::new();
-    for Open { fd, file } in open_at_first.iter().filter(|it| keep.binary_search(&it.fd).is_err()) {
+    for Open { fd, file } in open_at_first.iter().filter(|it| !keep.contains(&it.fd)) {
         if !is_passed_on(*fd).map_err(not_closed)? {
             continue;
         }
@@ -106,7 +100,7 @@ pub(crate) fn find_inherited(
     Ok(inherited)
 }
 
-/// Closes what [`find_inherited`] has found; neighbours in one call.
+/// Closes what [`find_inherited`] has found; neighbours, as /proc lists them, in one call.
 pub(crate) fn close_inherited(inherited: &[RawFd]) -> error::Result<()> {
     let mut runs = inherited.chunk_by(|fd, next| fd + 1 == *next);
     runs.try_for_each(|run| sys::close_inherited(run[0], run[run.len() - 1]).map_err(not_closed))

@@ -18,7 +18,7 @@ pub(crate) fn refuse_record_locks(closed: &[RawFd]) -> Result<()> {
         let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let info = fs::read_to_string(entry.path()).unwrap_or_default();
         let is_locked = info.lines().any(|line| line.starts_with("lock:") && line.contains(" POSIX "));
-        if is_locked && closed.binary_search(&fd).is_err() {
+        if is_locked && !closed.contains(&fd) {
             let path = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
             let why =
                 format!("descriptor {fd} ({}) holds a record lock, which a fork does not pass on", path.display());
