@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result, Step};
-use crate::{Id, OptionValue, Ready, Spawned, Stream, platform};
+use crate::value::{FdsValue, FlagValue, IdValue, MaskValue, NamesValue, PathValue, StreamValue, TimeValue};
+use crate::{Id, Ready, Spawned, Stream, platform};
 
 /// Describes a daemon, and starts it: [`start`](Daemon::start).
 ///
@@ -104,16 +105,16 @@ impl Daemon {
 
     options! {
         /// The file mode creation mask, at most `0o777`: umask(2). Default: `0o022`.
-        umask: impl OptionValue<u32> = "0o027";
+        umask: impl MaskValue = "0o027";
         /// The working directory, an absolute path: chdir(2). Default: `/`, so that no file system is kept busy.
         /// With [`chroot`](Self::chroot), a path inside the new root.
-        chdir: impl OptionValue<PathBuf> = "\"/srv\"";
+        chdir: impl PathValue = "\"/srv\"";
         /// Whether children are reaped automatically: `SIGCHLD` is ignored, signal(7), from the moment that the daemon is
         /// ready. Default: off.
         ///
         /// Then `Command::status` and `Command::output` fail with `ECHILD`, and programs that the daemon starts
         /// inherit the setting.
-        ignore_sigchld: impl OptionValue<bool> = "true";
+        ignore_sigchld: impl FlagValue = "true";
         /// A file that holds the daemon's pid and allows one instance. Relative paths are taken from where the program
         /// was started. Default: none.
         ///
@@ -125,19 +126,19 @@ impl Daemon {
         /// A program that ends by `_exit`, or sets a signal back to its default and raises it, leaves the file behind.
         /// With `user` the file is that user's, and start-stop-daemon(8) then wants `--user` or `--exec` beside
         /// `--pidfile`. A symbolic link is refused, and so are a file with several names, and one that is a log or `stdin` too.
-        pid_file: impl OptionValue<PathBuf> = "\"/run/app.pid\"";
+        pid_file: impl PathValue = "\"/run/app.pid\"";
         /// What standard input reads from: a path, or a [`Stream`]. Default: `/dev/null`.
-        stdin: impl OptionValue<Stream> = "\"/etc/app.conf\"";
+        stdin: impl StreamValue = "\"/etc/app.conf\"";
         /// A log file for standard output, from the moment that the daemon is ready; appended to, and created with
         /// mode 0640 for the daemon's user. Or a [`Stream`]: [`Stream::Inherit`] keeps what it is, for `app | multilog`.
         /// Default: `/dev/null`.
         ///
         /// With `user` or `group` a symbolic link is refused, and so is a file with several names: that user could point
         /// them at another file.
-        stdout: impl OptionValue<Stream> = "\"/var/log/app.log\"";
+        stdout: impl StreamValue = "\"/var/log/app.log\"";
         /// The same for standard error. The same file as [`stdout`](Self::stdout) is opened once, so that lines do not
         /// overwrite each other. Default: `/dev/null`.
-        stderr: impl OptionValue<Stream> = "\"/var/log/app.log\"";
+        stderr: impl StreamValue = "\"/var/log/app.log\"";
         /// Whether `SIGHUP` reopens the log files, for logrotate(8). One that comes before the daemon is ready is remembered
         /// until then. In the foreground it tells systemd about the reload, for `Type=notify-reload`. Default: off.
         ///
@@ -158,7 +159,7 @@ impl Daemon {
         ///     endscript
         /// }
         /// ```
-        reopen_on_sighup: impl OptionValue<bool> = "true";
+        reopen_on_sighup: impl FlagValue = "true";
         /// The user to become, by name or number. Only root, or a process with `CAP_SETUID` and `CAP_SETGID`, may become
         /// another user; who already is that user, in no group beyond its own, need not be root. Default: unchanged.
         ///
@@ -169,38 +170,38 @@ impl Daemon {
         ///
         /// The C library cannot tell an unreadable group database from an empty one; then the daemon has fewer groups,
         /// never more.
-        user: impl OptionValue<Id> = "\"www-data\"";
+        user: impl IdValue = "\"www-data\"";
         /// The group to become, by name or number, as [`user`](Self::user). Default: the user's, if a user is given.
         ///
         /// Without a user the supplementary groups are cleared.
-        group: impl OptionValue<Id> = "33";
+        group: impl IdValue = "33";
         /// The root directory, an absolute path: chroot(2). Names are looked up and files opened before. Default: none.
         ///
         /// What the program opens later must be inside, also what libraries open for it: `/etc/resolv.conf`, time zones,
         /// certificates.
-        chroot: impl OptionValue<PathBuf> = "\"/var/empty\"";
+        chroot: impl PathValue = "\"/var/empty\"";
         /// Whether programs that the daemon starts can gain no rights: PR_SET_NO_NEW_PRIVS(2const). Default: off.
-        no_new_privileges: impl OptionValue<bool> = "true";
+        no_new_privileges: impl FlagValue = "true";
         /// Whether no core is dumped: RLIMIT_CORE of getrlimit(2) is 0, and the process is not dumpable. Default: off.
-        no_core_dumps: impl OptionValue<bool> = "true";
+        no_core_dumps: impl FlagValue = "true";
         /// Inherited descriptors to keep open, at their numbers; 3 and above. Default: none.
-        keep_fds: impl OptionValue<Vec<i32>> = "[3, 4]";
+        keep_fds: impl FdsValue = "[3, 4]";
         /// The environment variables to keep; all others are cleared, and `PATH`, unless it is named here, is systemd's
         /// default. What is cleared is also overwritten in /proc/PID/environ. Default: see [the environment](crate#the-environment).
-        keep_env: impl OptionValue<Vec<OsString>> = "[\"RUST_LOG\", \"LANG\"]";
+        keep_env: impl NamesValue = "[\"RUST_LOG\", \"LANG\"]";
         /// Whether not to detach. Default: [`supervised`](crate::supervised).
         ///
         /// In the foreground streams and descriptors stay as they are, and `start_timeout` and `trace` have no effect.
         /// Signals and the environment stay too, with two exceptions: with [`pid_file`](Self::pid_file), or as process 1,
         /// the signals that end a process are handled; with [`user`](Self::user) the variables that name the user are set.
-        foreground: impl OptionValue<bool> = "std::env::args().any(|arg| arg == \"--foreground\")";
+        foreground: impl FlagValue = "std::env::args().any(|arg| arg == \"--foreground\")";
         /// How long the daemon may take until it is ready, in seconds or as a `Duration`; more than 0. Default: 90 s.
         ///
         /// The time begins when `setup` has returned. When it is over, the daemon's process group gets `SIGTERM` and,
         /// 5 s later, `SIGKILL`.
-        start_timeout: impl OptionValue<Duration> = "std::time::Duration::from_millis(1500)";
+        start_timeout: impl TimeValue = "std::time::Duration::from_millis(1500)";
         /// Whether to print the process table of the launch on standard error. Default: off.
-        trace: impl OptionValue<bool> = "true";
+        trace: impl FlagValue = "true";
     }
 
     /// Turns this process into the daemon.

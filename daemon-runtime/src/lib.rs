@@ -250,11 +250,11 @@
 #[cfg(any(doc, doctest))]
 pub mod guide;
 pub mod thread;
+pub mod value;
 
 mod daemon;
 mod error;
 mod report;
-mod value;
 
 #[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
 mod daemon_process;
@@ -308,5 +308,5 @@ pub use {
     daemon::Daemon,
     error::{Error, ErrorKind, Step},
     platform::{Instance, Ready, Spawned, supervised},
-    value::{Id, OptionValue, Stream},
+    value::{Id, Stream},
 };

@@ -1,4 +1,28 @@
-//! What an option's value may be: the option's own type, whatever converts to it without loss, or an `Option` of these.
+//! What an option's value may be.
+//!
+//! Each kind of value has a trait, which the methods of [`Daemon`](crate::Daemon) ask for:
+//!
+//! | kind | takes |
+//! | --- | --- |
+//! | [a path](PathValue) | a string, a `Path`, a `PathBuf`, an `OsStr` or an `OsString` |
+//! | [a stream](StreamValue) | a [`Stream`], or a path |
+//! | [a user or group](IdValue) | an [`Id`], a string, or a `u32` |
+//! | [a mask](MaskValue) | a `u32` |
+//! | [a flag](FlagValue) | a `bool` |
+//! | [a time](TimeValue) | a `Duration`, or whole seconds as `u64` |
+//! | [descriptors](FdsValue) | an array, a slice or a `Vec` of `i32` |
+//! | [names](NamesValue) | an array, a slice or a `Vec` of strings |
+//!
+//! Each takes also a reference to its values, one of them in a `Box`, `Rc`, `Arc` or `Cow`, and an `Option`, whose `None` leaves
+//! the default. Values are borrowed, so `pid_file(&args.pid_file)` leaves `args` usable. The traits are sealed.
+//!
+//! ```
+//! use std::path::PathBuf;
+//! use daemon_runtime::Daemon;
+//!
+//! let from_arguments: Option<PathBuf> = None;
+//! let daemon = Daemon::new().pid_file("/run/app.pid").pid_file(&from_arguments).start_timeout(30);
+//! ```
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -88,41 +112,69 @@ mod sealed {
 }
 use sealed::Convert;
 
-/// A value that an option of type `T` takes: the type itself, whatever converts to it without loss, a reference to that, or
-/// an `Option` of it. `None` leaves the default.
-///
-/// It is borrowed, so `pid_file(&args.pid_file)` leaves `args` usable. The trait is sealed; these are the values:
-///
-/// | option | takes |
-/// | --- | --- |
-/// | a path | a string, a `Path`, a `PathBuf`, an `OsStr`, an `OsString`, or one of these in a `Box`, `Arc`, `Rc` or `Cow` |
-/// | a stream | a [`Stream`], or a path |
-/// | a user or group | an [`Id`], a string, or a `u32` |
-/// | a time | a `Duration`, or whole seconds as `u64` |
-/// | a switch, a mask | a `bool`, a `u32` |
-/// | a list | an array, a slice or a `Vec` |
-///
-/// # Examples
-///
-/// ```
-/// use std::path::PathBuf;
-/// use daemon_runtime::Daemon;
-///
-/// let from_arguments: Option<PathBuf> = None;
-/// let daemon = Daemon::new().pid_file("/run/app.pid").pid_file(&from_arguments).start_timeout(30);
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a value for this option",
-    label = "expected a value that converts to `{T}`, or an `Option` of one",
-    note = "a path is a string, a `Path`, a `PathBuf`, or an `Option` of one; a stream also `Stream::Inherit` or `Stream::Null`",
-    note = "a user or group is a name, a `u32`, or an `Id`; a time is whole seconds or a `Duration`; a flag is a `bool`"
-)]
-pub trait OptionValue<T>: Convert<T> {}
+/// A trait a kind, for the words of rustc about a value of another kind.
+macro_rules! kinds {
+    ($($(#[$attribute:meta])* $kind:ident($to:ty);)*) => {$(
+        $(#[$attribute])*
+        pub trait $kind: Convert<$to> {}
+        #[diagnostic::do_not_recommend]
+        impl<V: Convert<$to> + ?Sized> $kind for V {}
+    )*};
+}
+
+kinds! {
+    /// A path.
+    #[diagnostic::on_unimplemented(
+        message = "expected a path, found `{Self}`",
+        label = "a path is a string, a `Path`, a `PathBuf`, or an `Option` of one"
+    )]
+    PathValue(PathBuf);
+    /// What a standard stream becomes.
+    #[diagnostic::on_unimplemented(
+        message = "expected a path or a `Stream`, found `{Self}`",
+        label = "a path is a string, a `Path`, a `PathBuf`, or an `Option` of one"
+    )]
+    StreamValue(Stream);
+    /// A user or group.
+    #[diagnostic::on_unimplemented(
+        message = "expected a user or group, found `{Self}`",
+        label = "a user or group is a name, a `u32`, an `Id`, or an `Option` of one"
+    )]
+    IdValue(Id);
+    /// A file mode creation mask.
+    #[diagnostic::on_unimplemented(
+        message = "expected a mask, found `{Self}`",
+        label = "a mask is a `u32`, or an `Option` of one"
+    )]
+    MaskValue(u32);
+    /// On or off.
+    #[diagnostic::on_unimplemented(
+        message = "expected a flag, found `{Self}`",
+        label = "a flag is a `bool`, or an `Option` of one"
+    )]
+    FlagValue(bool);
+    /// A time.
+    #[diagnostic::on_unimplemented(
+        message = "expected a time, found `{Self}`",
+        label = "a time is whole seconds as `u64`, a `Duration`, or an `Option` of one"
+    )]
+    TimeValue(Duration);
+    /// A list of descriptors.
+    #[diagnostic::on_unimplemented(
+        message = "expected a list of descriptors, found `{Self}`",
+        label = "a list is an array, a slice or a `Vec` of `i32`, or an `Option` of one"
+    )]
+    FdsValue(Vec<i32>);
+    /// A list of names of environment variables.
+    #[diagnostic::on_unimplemented(
+        message = "expected a list of names, found `{Self}`",
+        label = "a list is an array, a slice or a `Vec` of strings, or an `Option` of one"
+    )]
+    NamesValue(Vec<OsString>);
+}
 
 macro_rules! value {
     ($($from:ty => $to:ty, $it:ident: $convert:expr;)*) => {$(
-        #[diagnostic::do_not_recommend]
-        impl OptionValue<$to> for $from {}
         impl Convert<$to> for $from {
             fn convert(&self) -> Option<$to> {
                 let $it = self;
@@ -134,6 +186,7 @@ macro_rules! value {
 
 value! {
     bool => bool, it: *it;
+    // One integer type for each kind: with a second, rustc could not tell the type of a literal.
     u32 => u32, it: *it;
     u32 => Id, it: Id::Number(*it);
     Id => Id, it: it.clone();
@@ -142,35 +195,30 @@ value! {
     u64 => Duration, it: Duration::from_secs(*it);
     Duration => Duration, it: *it;
     Stream => Stream, it: it.clone();
+    [i32] => Vec<i32>, it: it.to_vec();
 }
 
 /// Paths are streams too.
 macro_rules! path {
-    ($($from:ty),*) => {$(
-        #[diagnostic::do_not_recommend]
-        impl OptionValue<PathBuf> for $from {}
-        impl Convert<PathBuf> for $from {
-            fn convert(&self) -> Option<PathBuf> {
-                Some(AsRef::<Path>::as_ref(self).to_owned())
-            }
+    ($($from:ty),*) => {
+        value! {
+            $($from => PathBuf, it: AsRef::<Path>::as_ref(it).to_owned();)*
+            $($from => Stream, it: Stream::File(AsRef::<Path>::as_ref(it).to_owned());)*
         }
-        #[diagnostic::do_not_recommend]
-        impl OptionValue<Stream> for $from {}
-        impl Convert<Stream> for $from {
-            fn convert(&self) -> Option<Stream> {
-                Some(Stream::File(AsRef::<Path>::as_ref(self).to_owned()))
-            }
-        }
-    )*};
+    };
 }
 
 path!(str, String, OsStr, OsString, Path, PathBuf);
 
+impl<S: AsRef<OsStr>> Convert<Vec<OsString>> for [S] {
+    fn convert(&self) -> Option<Vec<OsString>> {
+        Some(self.iter().map(|name| name.as_ref().to_owned()).collect())
+    }
+}
+
 /// What holds a value, or none.
 macro_rules! holder {
     ($([$($bound:tt)*] $from:ty, $it:ident: $value:expr;)*) => {$(
-        #[diagnostic::do_not_recommend]
-        impl<T, V: OptionValue<T> + $($bound)*> OptionValue<T> for $from {}
         impl<T, V: Convert<T> + $($bound)*> Convert<T> for $from {
             fn convert(&self) -> Option<T> {
                 let $it = self;
@@ -189,28 +237,13 @@ holder! {
     [Sized] Option<V>, it: it.as_ref().and_then(V::convert);
 }
 
-#[diagnostic::do_not_recommend]
-impl OptionValue<Vec<i32>> for [i32] {}
-impl Convert<Vec<i32>> for [i32] {
-    fn convert(&self) -> Option<Vec<i32>> {
-        Some(self.to_vec())
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<S: AsRef<OsStr>> OptionValue<Vec<OsString>> for [S] {}
-impl<S: AsRef<OsStr>> Convert<Vec<OsString>> for [S] {
-    fn convert(&self) -> Option<Vec<OsString>> {
-        Some(self.iter().map(|name| name.as_ref().to_owned()).collect())
-    }
-}
-
 /// Lists of another type than the slice.
 macro_rules! list {
     ($([$($parameter:tt)*] $from:ty;)*) => {$(
-        #[diagnostic::do_not_recommend]
-        impl<T, V, $($parameter)*> OptionValue<Vec<T>> for $from where [V]: OptionValue<Vec<T>> {}
-        impl<T, V, $($parameter)*> Convert<Vec<T>> for $from where [V]: Convert<Vec<T>> {
+        impl<T, V, $($parameter)*> Convert<Vec<T>> for $from
+        where
+            [V]: Convert<Vec<T>>,
+        {
             fn convert(&self) -> Option<Vec<T>> {
                 self.as_slice().convert()
             }
