@@ -3,6 +3,7 @@
 //! So it can be developed there. What a program must be able to rely on, as that it is another user, is an error; what is left
 //! out is said in one line.
 
+use std::borrow::Cow;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -77,7 +78,7 @@ pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
     Err(unsupported(Step::Launch, "start a daemon").advise("run the server in the foreground"))
 }
 
-fn unsupported(step: impl Into<Option<Step>>, what: impl Into<String>) -> Error {
+fn unsupported<'a>(step: impl Into<Option<Step>>, what: impl Into<Cow<'a, str>>) -> Error {
     Error::new(step, ErrorKind::Unsupported, what, NO_LINUX)
 }
 
