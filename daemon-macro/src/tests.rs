@@ -1,5 +1,5 @@
-//! Random expressions, which are split as syn's parser would; and random token streams: whatever stands in the attribute and below it, the macro does not panic, and what it returns
-//! holds an error or a function.
+//! Random token streams: whatever stands in the attribute and below it, the macro does not panic, and what it returns holds an
+//! error or a function. Random expressions, which are split as syn's parser would; and random bodies, which stay as they are.
 //!
 //! `DAEMON_MACRO_STREAMS=5000000 cargo test -p daemon-macro --release` tries more of them. A failure names the number of
 //! its stream, which is all that is needed to have it again.
@@ -175,6 +175,26 @@ const TYPES: &[&str] = &[
     "m!(a, b)",
 ];
 
+/// Types as they may stand after `as`.
+const CASTS: &[&str] = &[
+    "u8",
+    "P<u8, u8>",
+    "*const P<A, B>",
+    "*mut <A as B<C, D>>::E",
+    "a::b<A, B>",
+    "::a::B<C, D>::E",
+    "fn(A) -> P<A, B>",
+    "unsafe extern \"C\" fn(A, B) -> C",
+    "for<'a> fn(&'a A, B) -> P<A, B>",
+    "&'a dyn Fn(A, B) -> P<C, D>",
+    "&(dyn A<B, C> + 'a)",
+    "Box<dyn Fn(A, B) -> Vec<Vec<C>> + Send>",
+    "[P<A, B>; { 3 }]",
+    "(A, B)",
+    "<A as B<C, D>>::E",
+    "_",
+];
+
 const OPERATORS: &[&str] =
     &["+", "-", "*", "/", "%", "&&", "||", "&", "|", "^", "<<", ">>", "==", "!=", "<", ">", "<=", ">="];
 
@@ -190,7 +210,7 @@ impl Random {
         if depth == 0 {
             return names[self.below(names.len())].into();
         }
-        let choice = self.below(31);
+        let choice = self.below(62);
         let [a, b] = [(); 2].map(|()| self.expression(depth - 1));
         let ty = self.of_str(TYPES);
         match choice {
@@ -204,10 +224,7 @@ impl Random {
             8 => format!("|a: {ty}, (b, c): (A, B)| {a}"),
             9 => format!("move |umask, user, b| -> {ty} {{ {a} }}"),
             10 => format!("|| {a}"),
-            11 => format!(
-                "(a) as {}",
-                self.of_str(&["u8", "P<u8, u8>", "*const P<A, B>", "a::b<A, B>", "fn(A) -> P<A, B>"])
-            ),
+            11 => format!("({a}) as {}", self.of_str(CASTS)),
             12 => format!("<{ty} as X<A, B>>::f({a})"),
             13 => format!("P::<u8, {ty}>::new({a})"),
             14 => format!("if {b} {{ {a} }} else {{ {b} }}"),
@@ -226,6 +243,39 @@ impl Random {
             27 => format!("P {{ a: {a}, trace: {b} }}"),
             28 => format!("&|a: u8, b| {a}"),
             29 => format!("'l: loop {{ break 'l {a} }}"),
+            30 => format!("return {a}"),
+            31 => format!("break 'l {a}"),
+            32 => format!("for x in ({a}) {{ {b} }}"),
+            33 => format!("while let A | B = ({a}) && c {{ {b} }}"),
+            34 => format!("if let A = ({a}) && let B | C = ({b}) {{ 1 }} else if c < d {{ 2 }} else {{ 3 }}"),
+            35 => format!("const {{ {a} }}"),
+            36 => format!("&raw const ({a})"),
+            37 => format!("async |a, b| {a}"),
+            38 => format!("async move |a, b: {ty}| -> {ty} {{ {a} }}"),
+            39 => format!("|&(a, b), P {{ x, .. }}: &P<A, B>, [c, .., trace]| {a}"),
+            40 => format!("-{a}"),
+            41 => format!("!|a, b| {a}"),
+            42 => format!("a::<A, {ty}>::b(|c, d| {a})"),
+            43 => format!("({a}).0.1.b"),
+            44 => format!("({a}) = {b}"),
+            45 => format!("a <<= {b}"),
+            46 => format!("a |= {b}"),
+            47 => format!("..=({a})"),
+            48 => format!("({a}) .."),
+            49 => format!("[{a}; 3]"),
+            50 => format!("P::<A, {ty}> {{ a, ..{b} }}"),
+            51 => format!("m![{a}, {b}] as {}", self.of_str(CASTS)),
+            52 => format!("'l: {{ {a} }}"),
+            53 => {
+                format!("({a}) as {} {} {b}", self.of_str(CASTS), self.of_str(&["+", "&&", "||", "|", ">", "==", ">>"]))
+            }
+            54 => format!("a < {b}"),
+            55 => format!("a || |b, c| {b}"),
+            56 => format!("a | |b, c| {b}"),
+            57 => format!("return <{ty} as X<A, B>>::C"),
+            58 => format!("unsafe {{ {a} }}.m::<{{ 1 }}, {ty}>()"),
+            59 => format!("for<'a> |a: &'a P<A, B>, b| -> {ty} {{ {a} }}"),
+            60 => format!("|| -> {ty} {{ {a} }}"),
             _ => format!("async move {{ {a} }}"),
         }
     }
@@ -242,7 +292,7 @@ fn random_expressions() {
         let mut random = Random(u64::wrapping_mul(number + 1, 0x9E37_79B9_7F4A_7C15));
         let names: Vec<&str> =
             (0..1 + random.below(3)).map(|_| options::TABLE[random.below(options::TABLE.len())].name).collect();
-        let depth = 1 + random.below(3);
+        let depth = 1 + random.below(5) / 2;
         let values: Vec<String> = names.iter().map(|_| random.expression(depth)).collect();
         let text: Vec<String> = names.iter().zip(&values).map(|(name, value)| format!("{name} = {value}")).collect();
         let text = text.join(", ");
@@ -272,4 +322,87 @@ fn random_expressions() {
     }
     println!("{judged} of {count} lists of options were judged");
     assert!(judged > count / 2, "only {judged} of {count} are expressions");
+}
+
+// ---- Bodies
+
+const INNER: &[&str] = &["#![allow(unused)]", "#![doc = \"a\"]", "#![cfg_attr(a, allow(b))]"];
+
+/// Items and statements, each whole.
+const STATEMENTS: &[&str] = &[
+    "use a::{b as c, d::{self, e}};",
+    "pub(crate) const N: usize = { 2 + 2 };",
+    "const _: () = { fn f() {} };",
+    "static S: [P<u8, { 3 }>; { N }] = [P; { N }];",
+    "type T<'a, A, const M: usize = { 3 }> = P<'a, A, { M * 2 }>;",
+    "struct R<T, const M: usize> { items: [Option<T>; M] }",
+    "struct U;",
+    "#[derive(Clone)] pub struct V<A, B>(A, Vec<Vec<B>>) where A: X<B, { 1 }>;",
+    "enum E { A(u8), B { b: u8 }, C = { 3 } }",
+    "union W { a: u8, b: i8 }",
+    "impl<T> R<T, { N * 2 }> { fn len(&self) -> usize { 3 } }",
+    "impl S<3, { 1 + 2 }> for Q<{ 2 }, A, { 3 }> {}",
+    "unsafe impl<'a, T: X<Y = Z<T, { 1 }>>> Send for P<'a, T, { 2 }> where T: for<'b> Fn(&'b T) -> P<'b, T, { 3 }> {}",
+    "trait A<B, const C: u8 = { 3 }>: D<E<F, { 1 }>> { const G: u8 = { 1 }; fn h() -> I<J, { 2 }>; }",
+    "fn f() -> S<1, { 2 }> { S }",
+    "pub async unsafe fn g<A: B<{ 1 }, C>, const D: u8>(a: A) -> impl B<{ 1 }, C> where A: B<{ 2 }, C> { #![allow(a)] }",
+    "extern \"C\" { fn h(a: u8); }",
+    "extern crate alloc as b;",
+    "mod m { #![allow(a)] pub mod n {} }",
+    "macro_rules! r { ($a:expr, { $b:tt }) => { $a } }",
+    "m! { a, b }",
+    "m!(a, b);",
+    "let (a, b): P<u8, { 3 }> = P::<u8, { 3 }>::new(|a, b| a < b);",
+    "let Some(x) = y else { return; };",
+    "if a < b { c() } else { d() }",
+    "match a { A { .. } => {} B | C => {} }",
+    "{ struct Inner; }",
+    "unsafe { f() };",
+    "const { assert!(N == 3) };",
+    "async {}.await;",
+    "loop { break }",
+    "'l: for x in y {}",
+    ";",
+    "#[allow(a)] f::<S<1, { 2 }>>();",
+];
+
+/// The statements of a function, with its inner attributes.
+fn statements(function: &syn::ItemFn) -> Vec<String> {
+    let attributes = function.attrs.iter().filter(|it| matches!(it.style, syn::AttrStyle::Inner(_)));
+    let attributes = attributes.map(|attribute| quote::ToTokens::to_token_stream(attribute).to_string());
+    attributes.chain(function.block.stmts.iter().map(|it| quote::ToTokens::to_token_stream(it).to_string())).collect()
+}
+
+#[test]
+fn random_bodies() {
+    let count = std::env::var("DAEMON_MACRO_BODIES").map_or(5_000, |count| count.parse().unwrap());
+    for number in 0..count {
+        let mut random = Random(u64::wrapping_mul(number + 1, 0x9E37_79B9_7F4A_7C15));
+        let mut body: Vec<&str> = (0..random.below(3)).map(|_| random.of_str(INNER)).collect();
+        body.extend((0..random.below(9)).map(|_| random.of_str(STATEMENTS)));
+        body.push(random.of_str(&["", "a + b", "P::<u8, { 3 }> { a }"]));
+        let heads =
+            ["fn main()", "#[tokio::main] async fn main()", "fn serve(a: A)", "#[a::b] pub async fn serve(a: &A)"];
+        let item = format!("{} {{ {} }}", random.of_str(&heads), body.join(" "));
+        let original = syn::parse_str::<syn::ItemFn>(&item).unwrap_or_else(|error| panic!("{error}: {item}"));
+        let expanded = expand::daemon(TokenStream::new(), item.parse().unwrap());
+        let outer =
+            syn::parse2::<syn::ItemFn>(expanded).unwrap_or_else(|error| panic!("{error}: body {number}: {item}"));
+        // With an attribute below, the function is in a block behind what protects its name.
+        let inner = match outer.block.stmts.last() {
+            Some(syn::Stmt::Expr(syn::Expr::Block(block), None)) if item.starts_with('#') => {
+                match &block.block.stmts[0] {
+                    syn::Stmt::Item(syn::Item::Fn(inner)) => inner,
+                    _ => panic!("body {number}: no function inside: {item}"),
+                }
+            }
+            _ => &outer,
+        };
+        let (wanted, mut found) = (statements(&original), statements(inner));
+        let attributes = wanted.iter().take_while(|it| it.starts_with("# !")).count();
+        let own = found.len() - wanted.len();
+        assert!(own <= 2, "body {number} has {own} statements more: {item}");
+        found.drain(attributes..attributes + own);
+        assert_eq!(found, wanted, "body {number}: {item}");
+    }
 }
