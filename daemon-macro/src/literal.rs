@@ -34,8 +34,13 @@ mod literal_rule {
     pub(super) const SYSTEMD:      &str = "names a file here; use `Stream::Null` or `Stream::Inherit`, or a path with a `/`";
     pub(super) const SYSTEMD_FILE: &str = "names a file here; write the path alone, which is appended to";
     pub(super) const USER_COLON:   &str = "must be a user alone; give the group with `group`";
-    pub(super) const NAME_PATTERN: &str = "must list whole names, without `*`, spaces or commas";
+    pub(super) const ID_NUMBER:    &str = "is looked up as a name here; write the number without quotes";
+    pub(super) const NAME_PATTERN: &str = "must list whole names, without `*`, `$`, spaces or commas";
 }
+
+/// What systemd, supervisord and others know beside paths.
+const STREAM_WORDS: &[&str] =
+    &["journal", "null", "inherit", "syslog", "kmsg", "tty", "socket", "data", "auto", "none", "discard", "-"];
 
 /// Notes what is wrong with a value.
 pub(crate) fn check(row: &Row, value: &TokenStream, errors: &mut Vec<Error>) {
@@ -63,10 +68,19 @@ pub(crate) fn check(row: &Row, value: &TokenStream, errors: &mut Vec<Error>) {
         })
         .parse2(value.clone());
         let is_fragment = matches!(&*tokens, [TokenTree::Group(group)] if group.delimiter() == Delimiter::None);
-        if path.is_err() && !is_fragment && !is_punct(&tokens[0], '$') {
+        let is_type = |last: &Ident| last.to_string().starts_with(char::is_uppercase);
+        if path.as_ref().is_ok_and(|path| path.last().is_some_and(is_type)) {
+            let words = "expected the crate or module that is the runtime, found a type: `crate = ::daemon_runtime`";
+            errors.push(Error::new_spanned(value, words));
+        } else if path.is_err() && !is_fragment && !is_punct(&tokens[0], '$') {
             errors.push(kind_error(value));
         }
         return;
+    }
+    let is_literal = |token: &TokenTree| matches!(token, TokenTree::Literal(_));
+    if let Some(second) = (1..tokens.len()).find(|&at| is_literal(&tokens[at - 1]) && is_literal(&tokens[at])) {
+        let words = format!("expected `,` or the end of the value, found `{}`", tokens[second]);
+        return errors.push(Error::new(tokens[second].span(), words));
     }
     let literal = syn::parse2::<Lit>(value.clone()).ok();
     match (row.kind, literal, list_of(&tokens)) {
@@ -76,7 +90,7 @@ pub(crate) fn check(row: &Row, value: &TokenStream, errors: &mut Vec<Error>) {
             errors.extend(check_literal(row, &literal).map(|words| Error::new_spanned(value, words)))
         }
         // A decimal number hides anywhere in the expression.
-        (Kind::Umask, None, _) => check_umask_inside(row, value.clone(), errors),
+        (Kind::Umask, None, _) => check_umask_inside(row, value.clone(), false, errors),
         _ => {}
     }
 }
@@ -130,7 +144,8 @@ fn is_negative(number: &LitInt) -> bool {
 /// Checks a literal that is a value, or stands in a list.
 fn check_literal(row: &Row, literal: &Lit) -> Option<String> {
     let rules: &[(bool, &'static str)] = match (row.kind, literal) {
-        (Kind::Setup, _) | (Kind::Flag | Kind::Bool, Lit::Bool(_)) => &[],
+        // About a literal that is none, rustc has said enough.
+        (Kind::Setup, _) | (Kind::Flag | Kind::Bool, Lit::Bool(_)) | (_, Lit::Verbatim(_)) => &[],
         (Kind::Umask, Lit::Int(number)) if !is_negative(number) => {
             if let Some(words) = decimal_umask(row, number) {
                 return Some(words);
@@ -149,17 +164,19 @@ fn check_literal(row: &Row, literal: &Lit) -> Option<String> {
             let text = text.value();
             let is_path = row.kind != Kind::Id;
             let relative = row.kind == Kind::AbsolutePath && !text.starts_with('/');
-            let word = row.kind == Kind::Stream
-                && matches!(&*text, "journal" | "null" | "inherit" | "syslog" | "kmsg" | "tty" | "socket" | "none");
+            let word = text.to_lowercase();
+            let is_word = STREAM_WORDS.contains(&word.trim_end_matches("+console")) || word.starts_with("fd:");
             let prefix = is_path && ["append:", "file:", "truncate:"].iter().any(|word| text.starts_with(word));
+            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             &[
                 (!text.is_empty(), rule::EMPTY),
                 (!text.contains('\0'), rule::NUL),
                 (!(is_path && (text.starts_with('~') || text.contains('$'))), literal_rule::SHELL),
                 (!relative, rule::ABSOLUTE),
-                (!word, literal_rule::SYSTEMD),
+                (!(row.kind == Kind::Stream && is_word), literal_rule::SYSTEMD),
                 (!prefix, literal_rule::SYSTEMD_FILE),
                 (is_path || !text.contains(':'), literal_rule::USER_COLON),
+                (is_path || !is_number, literal_rule::ID_NUMBER),
             ]
         }
         (Kind::Names, Lit::Str(text)) => {
@@ -168,7 +185,7 @@ fn check_literal(row: &Row, literal: &Lit) -> Option<String> {
                 (!text.is_empty(), rule::NAME_EMPTY),
                 (!text.contains('='), rule::NAME_EQUALS),
                 (!text.contains('\0'), rule::NAME_NUL),
-                (!text.contains(['*', ' ', ',']), literal_rule::NAME_PATTERN),
+                (!text.contains(['*', '$', ' ', ',']), literal_rule::NAME_PATTERN),
             ]
         }
         _ => return Some(format!("expected {}", row.takes)),
@@ -188,34 +205,49 @@ fn decimal_umask(row: &Row, number: &LitInt) -> Option<String> {
     })
 }
 
-/// Looks at every number that may be what the expression comes to: alone in brackets or a block, in an arm of a match, or
-/// beside a bit operator; but not at arguments, patterns and what is compared.
-fn check_umask_inside(row: &Row, value: TokenStream, errors: &mut Vec<Error>) {
+/// Methods and functions whose arguments are values.
+const PASS_ON: &str = "Some if else match in return unwrap_or unwrap_or_else map_or map_or_else or or_else then then_some \
+                       min max from get_or_insert";
+
+/// Looks at every number that may be what the expression comes to: alone in brackets or a block, in an arm of a match, beside
+/// a bit operator, or given to what passes it on; but not at other arguments, patterns and what is compared. A number that
+/// begins with a zero is meant to be octal wherever it stands.
+fn check_umask_inside(row: &Row, value: TokenStream, is_argument: bool, errors: &mut Vec<Error>) {
     let tokens: Vec<TokenTree> = value.into_iter().collect();
     let is_any = |token: &TokenTree, all: &str| all.chars().any(|wanted| is_punct(token, wanted));
+    let is_arrow = |at: usize| at + 1 < tokens.len() && is_punct(&tokens[at], '=') && is_punct(&tokens[at + 1], '>');
+    // What leads to an arrow or a guard before it ends: `Some(10) | Some(22) => …`
+    let in_pattern = |at: usize| {
+        let ends = |at: &usize| is_any(&tokens[*at], ",;") || is_group(&tokens[*at], Delimiter::Brace);
+        let to = (at..tokens.len()).find(ends).unwrap_or(tokens.len());
+        (at..to).any(|at| is_arrow(at) || is_word(&tokens[at], "if"))
+    };
     for (at, token) in tokens.iter().enumerate() {
         let before = at.checked_sub(1).map(|at| &tokens[at]);
+        let after_arrow = at > 1 && is_arrow(at - 2);
         match token {
             TokenTree::Literal(literal) => {
-                let after_arrow = at > 1 && is_punct(&tokens[at - 1], '>') && is_punct(&tokens[at - 2], '=');
-                let begins =
-                    before.is_none_or(|it| is_any(it, ";|&^!") || matches!(it, TokenTree::Group(_))) || after_arrow;
-                let is_value = begins && tokens.get(at + 1).is_none_or(|it| is_any(it, ",|&^"));
-                let words = match Lit::new(literal.clone()) {
-                    Lit::Int(number) if is_value => decimal_umask(row, &number),
-                    _ => None,
-                };
+                let Lit::Int(number) = Lit::new(literal.clone()) else { continue };
+                let begins = before
+                    .is_none_or(|it| is_any(it, ";|&^!,") || is_word(it, "break") || matches!(it, TokenTree::Group(_)));
+                let ends = tokens.get(at + 1).is_none_or(|it| is_any(it, ",|&^") || is_word(it, "as"));
+                let text = literal.to_string().replace('_', "");
+                let has_zero = text.starts_with('0') && text[1..].starts_with(|next: char| next.is_ascii_digit());
+                let is_value = (begins || after_arrow) && ends && !in_pattern(at) && !is_argument;
+                let words = decimal_umask(row, &number).filter(|_| has_zero || is_value);
                 errors.extend(words.map(|words| Error::new(literal.span(), words)));
             }
             TokenTree::Group(group) => {
                 // `Some(…)` is the value itself; other brackets after a name hold arguments.
                 let is_call = before.is_some_and(|it| match it {
-                    TokenTree::Ident(_) => !is_word(it, "Some if else match in return"),
-                    it => is_any(it, "!>"),
+                    TokenTree::Ident(_) => !is_word(it, PASS_ON),
+                    it => is_any(it, "!>") && !after_arrow,
                 });
-                if is_group(token, Delimiter::Brace) || !is_call {
-                    check_umask_inside(row, group.stream(), errors);
-                }
+                let is_compared = at > 2 && is_punct(&tokens[at - 2], '=') && is_any(&tokens[at - 3], "=!");
+                let is_pattern = in_pattern(at) || at > 1 && is_word(&tokens[at - 2], "let");
+                let is_call = is_call || is_compared || is_pattern;
+                let is_argument = is_argument || is_call && !is_group(token, Delimiter::Brace);
+                check_umask_inside(row, group.stream(), is_argument, errors);
             }
             _ => {}
         }
