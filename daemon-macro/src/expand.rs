@@ -5,8 +5,9 @@
 //! user's would meet others in spite of the macro's hygiene. Own tokens lie on the user's where rustc may point at them.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Error;
+use syn::ext::IdentExt;
 
 use crate::function::{self, Function, Param};
 use crate::options::{self, Options, ParsedOption, Value};
@@ -15,9 +16,9 @@ use crate::tokens::{ends, is_punct, is_word, names, with_stream};
 /// Expands the whole attribute.
 pub(crate) fn daemon(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Vec::new();
-    let options = options::read(options, &mut errors);
+    let mut options = options::read(options, &mut errors);
     let expanded = match function::read(item.clone(), &mut errors) {
-        Ok(function) => expand(&options, function, &mut errors),
+        Ok(function) => expand(&mut options, function, &mut errors),
         Err(error) => {
             errors.push(error);
             item
@@ -27,36 +28,108 @@ pub(crate) fn daemon(options: TokenStream, item: TokenStream) -> TokenStream {
     quote! { #expanded #(#errors)* }
 }
 
-fn expand(options: &Options, mut function: Function, errors: &mut Vec<Error>) -> TokenStream {
-    let params = std::mem::take(&mut function.params);
+fn expand(options: &mut Options, mut function: Function, errors: &mut Vec<Error>) -> TokenStream {
+    let (wrapped, params) = std::mem::take(&mut function.params).into_iter().partition(Param::wraps_ready);
     let mut roles = match function.is_main() {
         true => main_roles(params, options, &function, errors),
         false => function_roles(params, options, errors),
     };
-    let runtime = match options.value_of("crate") {
-        None => Some(quote_spanned!(Span::mixed_site()=> ::daemon_runtime)),
-        Some(Value::Tokens(path)) => Some(path.clone()),
-        Some(_) => {
-            roles.invalid.extend(roles.setup.take().into_iter().chain(roles.ready.take()));
-            None
-        }
-    };
+    for param in wrapped {
+        errors.push(Error::new_spanned(&param.ty, "expected `Ready` by value: `ready: Ready`"));
+        roles.invalid.push(Param { ty: without_references(param.ty), ..param });
+    }
+    let leaves_early = options.all.iter().filter_map(ParsedOption::tokens).any(leaves_early);
+    // By another name, so that `function` did not see it.
+    let is_second = function.body.stream().into_iter().any(|token| is_word(&token, "__daemon_end"));
+    if is_second {
+        errors.push(Error::new(Span::call_site(), function::TWICE));
+    }
+    let private = private(options, errors).filter(|_| !is_second).filter(|_| {
+        let above = changes_returns(&function.returns).filter(|_| leaves_early);
+        let words = "this attribute changes the return type, so that no option can use `?`; put it below `#[daemon]`";
+        errors.extend(above.map(|at| Error::new(at, words)));
+        above.is_none()
+    });
+    if private.is_none() {
+        roles.invalid.extend(roles.setup.take().into_iter().chain(roles.ready.take()));
+    }
+    let is_async = function.asyncness.is_some();
+    let reader = function.macros.iter().find(|attribute| roles.all().any(|param| reads(attribute, param)));
+    // A function that no runtime calls may have its attributes where they stand: all of it is in one scope, and one type is
+    // returned. But for main the compiler says less if it is taken away.
+    let is_simple = !is_async && reader.is_none() && (leaves_early || !function.is_main());
+    let is_direct = is_simple || function.macros.is_empty();
+    if !is_direct {
+        refuse_items_of_the_body(options, &function, errors);
+    }
+    if let (Some(reader), true, true) = (reader, function.is_main(), is_async) {
+        let words =
+            "this attribute reads a parameter, which `async fn main` below `#[daemon]` does not have; put it above";
+        errors.push(Error::new_spanned(reader, words));
+    }
+    let has_reader = reader.is_some();
     let setup = match options.value_of("setup") {
         Some(Value::Tokens(setup)) if function.is_main() => Some(enclosed(setup).into_token_stream()),
         Some(_) if roles.setup.is_some() => Some(placeholder()),
         _ => None,
     };
-    let parts = Parts { runtime, options, setup, roles };
-    if let (Some(word), []) = (&function.asyncness, &*function.macros) {
+    let parts = Parts { private, options, setup, roles };
+    if let (Some(word), true) = (&function.asyncness, is_direct) {
         let words = "`async fn` needs the attribute of a runtime below `#[daemon]`, such as `#[tokio::main]`";
         errors.push(Error::new_spanned(word, words));
-        return parts.type_checked(&function);
+        parts.type_checked(&function)
+    } else if is_direct {
+        parts.direct(&function)
+    } else {
+        parts.nested(&function, has_reader, leaves_early)
     }
-    if function.macros.is_empty() {
-        return parts.direct(&function);
+}
+
+/// The path of what the expansion calls; `None` where an error has been said about it.
+fn private(options: &Options, errors: &mut Vec<Error>) -> Option<TokenStream> {
+    let own = Span::mixed_site();
+    match options.value_of("crate") {
+        Some(Value::Tokens(path)) => {
+            // Where the path leads elsewhere, rustc points at the path, and says this name.
+            Some(quote_spanned!(own.located_at(ends(path).1)=> #path::__crate_must_be_daemon_runtime))
+        }
+        Some(_) => None,
+        None => match renamed_runtime() {
+            Some(name) => {
+                let words = format!("this package calls `daemon-runtime` `{name}`; write `crate = ::{name}`");
+                errors.push(Error::new(Span::call_site(), words));
+                None
+            }
+            None => Some(quote_spanned!(own=> ::daemon_runtime::__private)),
+        },
     }
-    parts.refuse_items_of_the_body(&function, errors);
-    parts.nested(&function, errors)
+}
+
+/// Returns the name that the manifest of the user's package gives the runtime, if it is another one.
+fn renamed_runtime() -> Option<String> {
+    let directory = std::env::var_os("CARGO_MANIFEST_DIR")?;
+    let manifest = std::fs::read_to_string(std::path::Path::new(&directory).join("Cargo.toml")).ok()?;
+    let (mut table, mut renamed) = (String::new(), None);
+    for line in manifest.lines().map(|line| line.replace(' ', "")) {
+        if let Some((_, name)) = line.strip_prefix('[').and_then(|line| line.rsplit_once("dependencies.")) {
+            table = name.trim_end_matches(']').to_owned();
+        }
+        let key = line.split(['=', '.']).next().unwrap_or_default();
+        if key == "daemon-runtime" || table == "daemon-runtime" {
+            return None;
+        } else if line.contains("package=\"daemon-runtime\"") {
+            renamed = Some(if key == "package" { table.clone() } else { key.to_owned() });
+        }
+    }
+    Some(renamed?.replace('-', "_"))
+}
+
+/// Returns the place of an attribute above that has written another return type, of which rustc knows no `?`.
+fn changes_returns(returns: &TokenStream) -> Option<Span> {
+    let head = returns.clone().into_iter().take_while(|token| !is_punct(token, '<')).last()?;
+    let at = ends(returns).0;
+    // What an attribute writes itself lies on the attribute.
+    (at.source_text()?.starts_with('#') && !is_word(&head, "Result Option")).then_some(at)
 }
 
 /// What each parameter is for.
@@ -71,10 +144,33 @@ struct Roles {
     invalid: Vec<Param>,
 }
 
-fn main_roles(params: Vec<Param>, options: &Options, function: &Function, errors: &mut Vec<Error>) -> Roles {
+impl Roles {
+    fn all(&self) -> impl Iterator<Item = &Param> {
+        self.setup.iter().chain(&self.caller).chain(&self.ready)
+    }
+
+    /// The value of `setup`, or the caller's, by names: a name can be bound twice, for an option and for the body.
+    fn named(&self) -> Vec<Param> {
+        let named = |(index, param): (usize, &Param)| {
+            let name = param.name().unwrap_or(format_ident!("__daemon_value_{index}", span = Span::mixed_site()));
+            Param { attributes: TokenStream::new(), pattern: name.into_token_stream(), ty: param.ty.clone() }
+        };
+        self.setup.iter().chain(&self.caller).enumerate().map(named).collect()
+    }
+}
+
+fn main_roles(mut params: Vec<Param>, options: &Options, function: &Function, errors: &mut Vec<Error>) -> Roles {
     let has_setup = options.value_of("setup").is_some();
     let mut roles = Roles::default();
     let mut error = |param: &Param, words: &str| errors.push(Error::new_spanned(param, words));
+    if params.len() > 2 {
+        // What stands between the two, or behind them.
+        let surplus = if params.last().is_some_and(Param::is_ready) { 1..params.len() - 1 } else { 2..params.len() };
+        for param in params.drain(surplus) {
+            error(&param, "`fn main` takes the value of `setup`, then `Ready`, and no more; remove this parameter");
+            roles.invalid.push(param);
+        }
+    }
     let mut params = params.into_iter();
     match (has_setup, params.next(), params.next()) {
         (true, Some(ready), None) if ready.is_ready() => {
@@ -104,10 +200,6 @@ fn main_roles(params: Vec<Param>, options: &Options, function: &Function, errors
         (false, ready, None) => roles.ready = ready,
         (false, None, Some(_)) => {}
     }
-    for param in params {
-        error(&param, "`fn main` takes the value of `setup`, then `Ready`, and no more; remove this parameter");
-        roles.invalid.push(param);
-    }
     roles
 }
 
@@ -132,28 +224,42 @@ fn function_roles(mut params: Vec<Param>, options: &Options, errors: &mut Vec<Er
 
 /// What all ways to expand are made of.
 struct Parts<'a> {
-    /// The path of the runtime; `None` if what stands after `crate =` is none.
-    runtime: Option<TokenStream>,
+    /// The path of what the expansion calls.
+    private: Option<TokenStream>,
     options: &'a Options,
     setup: Option<TokenStream>,
     roles: Roles,
 }
 
 impl Parts<'_> {
-    /// No other attribute rewrites the function: all goes to the top of its body.
+    /// All goes to the top of the function's body.
     fn direct(&self, function: &Function) -> TokenStream {
-        let Function { inert, visibility, word_fn, name, generics, parens, returns, body, .. } = function;
+        let Function { inert, macros, visibility, word_fn, name, generics, parens, returns, body, .. } = function;
         let parens = with_stream(parens, list(&self.roles.caller));
         let invalid = self.roles.invalid.iter().map(|param| param.set_to(&placeholder()));
         let launch = self.launch(self.roles.setup.as_ref(), None, self.roles.ready.as_ref());
         let body = with_statements(body, quote! { #(#invalid)* #launch });
-        let own = Span::mixed_site();
-        let allow = match self.options.unknown.is_empty() {
-            true => quote_spanned!(own=> #[allow(clippy::items_after_statements)]),
-            // For `cfg(rust_analyzer)`.
-            false => quote_spanned!(own=> #[allow(clippy::items_after_statements, unexpected_cfgs)]),
-        };
-        quote! { #inert #allow #visibility #word_fn #name #generics #parens #returns #body }
+        // What is not there cannot be forbidden.
+        let is_item = |token| is_word(&token, NAMED_ITEMS) || is_word(&token, "use impl extern macro_rules");
+        let has_items = function.body.stream().into_iter().any(is_item);
+        let allow = has_items.then(|| quote_spanned!(Span::mixed_site()=> #[allow(clippy::items_after_statements)]));
+        let allow_cfg = self.allow_cfg();
+        quote! { #inert #(#macros)* #allow #allow_cfg #visibility #word_fn #name #generics #parens #returns #body }
+    }
+
+    /// For the statements that only rust-analyzer sees.
+    fn allow_cfg(&self) -> Option<TokenStream> {
+        let has_some = !self.options.unknown.is_empty();
+        has_some.then(|| quote_spanned!(Span::mixed_site()=> #[allow(unexpected_cfgs)]))
+    }
+
+    /// Uses what an option alone uses, which the function inside would be said not to use. `#[allow(unused_variables)]` can be
+    /// forbidden.
+    fn uses(&self) -> Option<TokenStream> {
+        let used: Vec<Ident> =
+            self.options.all.iter().flat_map(|it| names(it.tokens().cloned().unwrap_or_default())).collect();
+        let bound = self.roles.all().flat_map(|param| bindings(&param.pattern));
+        use_of(bound.filter(|name| used.contains(name)).collect())
     }
 
     /// An `async fn` without a runtime: its body is checked, and no more.
@@ -161,13 +267,18 @@ impl Parts<'_> {
         let Function { inert, visibility, asyncness, word_fn, name, generics, parens, returns, body, .. } = function;
         let Roles { setup, caller, ready, invalid } = &self.roles;
         let params = setup.iter().chain(ready).chain(invalid).map(|param| param.set_to(&placeholder()));
-        let inner = with_statements(body, quote! { #(#params)* });
-        let outer = with_stream(parens, list(caller));
+        let uses = self.uses();
+        let body = with_statements(body, quote! { #(#params)* #uses });
+        let inner = with_stream(parens, list(caller));
+        let named = self.roles.named().split_off(setup.iter().count());
+        let named_uses = use_of(named.iter().flat_map(|param| bindings(&param.pattern)).collect());
+        let outer = with_stream(parens, list(&named));
         let own = Span::mixed_site();
         quote_spanned! {own=>
-            #inert #[allow(unused_variables)] #visibility #word_fn #name #generics #outer #returns {
-                #asyncness #word_fn #name #generics #outer #returns #inner
+            #inert #visibility #word_fn #name #generics #outer #returns {
+                #asyncness #word_fn #name #generics #inner #returns #body
                 let _ = #name;
+                #named_uses
                 loop {}
             }
         }
@@ -177,114 +288,75 @@ impl Parts<'_> {
     /// ours, of the same name.
     ///
     /// Main's has no parameters, which such attributes refuse: the values go through the runtime's `hand_over` and `receive`.
-    /// Unless an attribute reads a parameter, as `#[instrument(skip(ready))]` does: then they are its parameters.
+    /// Unless an attribute reads a parameter, as `#[instrument(skip(ready))]` does: then they are its parameters. Those of any
+    /// other function are parameters too, but for runtimes that know main alone: they get a main.
     ///
     /// In the block around, the name is something that cannot be called: where an attribute takes the inner function away, a
     /// call must not reach the outer one, which would start once more.
-    fn nested(&self, function: &Function, errors: &mut Vec<Error>) -> TokenStream {
+    fn nested(&self, function: &Function, has_reader: bool, leaves_early: bool) -> TokenStream {
         let Function { inert, macros, visibility, asyncness, word_fn, name, generics, parens, returns, body, .. } =
             function;
-        let (own, runtime, is_main) = (Span::mixed_site(), &self.runtime, function.is_main());
-        let Roles { setup, caller, ready, invalid } = &self.roles;
-        let invalid = invalid.iter().map(|param| param.set_to(&placeholder()));
-        let all: Vec<Param> = setup.iter().chain(caller).chain(ready).cloned().collect();
-        let reader = macros.iter().find(|attribute| all.iter().any(|param| reads(attribute, param)));
-        if let (Some(reader), true, Some(_)) = (reader, is_main, asyncness) {
-            let words =
-                "this attribute reads a parameter, which `async fn main` below `#[daemon]` does not have; put it above";
-            errors.push(Error::new_spanned(reader, words));
-        }
-        let by_parameters = !is_main || reader.is_some() && asyncness.is_none();
+        let (own, private, is_main) = (Span::mixed_site(), &self.private, function.is_main());
+        let roles = &self.roles;
+        let invalid = roles.invalid.iter().map(|param| param.set_to(&placeholder()));
+        let by_parameters = match is_main {
+            true => has_reader && asyncness.is_none(),
+            false => !macros.iter().any(wants_main),
+        };
+        let inner = if by_parameters || is_main { name.clone() } else { Ident::new("main", name.span()) };
 
-        // The inner function. What only an option uses is not unused, although this function does not use it.
-        let receive = quote_spanned!(own=> #runtime::__private::receive());
-        let used = |param: &&Param| self.options.all.iter().any(|option| option.mentions(&param.pattern));
-        let allow = all.iter().find(used).map(|_| quote_spanned!(own=> #[allow(unused_variables)]));
-        let received = all.iter().filter(|_| !by_parameters).map(|param| {
-            let statement = param.set_to(&receive);
-            quote! { #allow #statement }
-        });
+        // The inner function.
+        let receive = quote_spanned!(own=> #private::receive());
+        let received = roles.all().filter(|_| !by_parameters).map(|param| param.set_to(&receive));
         // Who does not take `Ready` is ready where the body begins. In an empty body rustc's words would point at that.
-        let takes_ready = self.roles.ready.is_some() || body.stream().is_empty();
-        let notify = match (takes_ready, runtime) {
-            (false, Some(runtime)) => {
-                Some(quote_spanned!(own=> #runtime::__private::receive::<#runtime::Ready>().notify();))
-            }
-            _ => None,
-        };
-        let inner_body = with_statements(body, quote! { #(#invalid)* #(#received)* #notify });
-        let inner_parens = if by_parameters { with_stream(parens, list(&all)) } else { parens.clone() };
-        let inner_allow = if by_parameters { allow } else { None };
+        let is_ready_outside = roles.ready.is_none() && body.stream().is_empty();
+        let is_ready_inside = roles.ready.is_none() && !is_ready_outside;
+        let notify = private.as_ref().filter(|_| is_ready_inside);
+        let notify = notify.map(|private| quote_spanned!(own=> #private::receive::<#private::Ready>().notify();));
+        let uses = self.uses();
+        let inner_body = with_statements(body, quote! { #(#invalid)* #(#received)* #notify #uses });
+        let inner_parens = if by_parameters { with_stream(parens, list(roles.all())) } else { parens.clone() };
 
-        // The outer one. A name can be bound here too, for the options; of another pattern the names are references.
-        let named = |index: usize, param: &Param| {
-            param.named(param.name().unwrap_or(Ident::new(&format!("__daemon_value_{index}"), own)))
-        };
-        let outer: Vec<Param> = setup.iter().chain(caller).enumerate().map(|(at, param)| named(at, param)).collect();
-        let patterns = setup.iter().chain(caller).zip(&outer).filter(|(param, _)| param.name().is_none());
+        // The outer one. Of a pattern that is no name the names are references, for the options.
+        let outer = roles.named();
+        let patterns = roles.setup.iter().chain(&roles.caller).zip(&outer).filter(|(param, _)| param.name().is_none());
         let by_reference = patterns.map(|(param, named)| (param.by_reference(), named.pattern.clone())).collect();
-        let (setup, caller) = if setup.is_some() { (outer.first(), &outer[1..]) } else { (None, &outer[..]) };
-        let ready_type = ready.as_ref().map_or(quote_spanned!(own=> #runtime::Ready), |ready| ready.ty.clone());
+        let (setup, caller) = outer.split_at(roles.setup.iter().count());
+        let ready_type = roles.ready.as_ref().map_or(quote_spanned!(own=> #private::Ready), |ready| ready.ty.clone());
         let ready_name = Ident::new("__daemon_ready", own);
         let ready = Param { attributes: TokenStream::new(), pattern: ready_name.to_token_stream(), ty: ready_type };
-        let launch = self.launch(setup, Some(by_reference), Some(&ready));
-        let notify_outside = (self.roles.ready.is_none() && takes_ready && runtime.is_some())
-            .then(|| quote_spanned!(own=> #ready_name.notify();));
-        let takes_ready = self.roles.ready.is_some();
-        let arguments: Vec<&TokenStream> = outer.iter().map(|param| &param.pattern).collect();
-        let (handed, passed) = match (by_parameters, takes_ready) {
-            (true, false) if notify_outside.is_some() => (vec![], arguments),
-            (false, false) if notify_outside.is_some() => (arguments, vec![]),
-            (true, true) => (vec![], arguments.into_iter().chain([&ready.pattern]).collect()),
-            (true, false) => (vec![&ready.pattern], arguments),
-            (false, _) => (arguments.into_iter().chain([&ready.pattern]).collect(), vec![]),
-        };
-        let hand_over = runtime.as_ref().map(|runtime| quote!(#(#runtime::__private::hand_over(#handed);)*));
+        let launch = self.launch(setup.first(), Some(by_reference), Some(&ready));
+        let notify_outside = private.as_ref().filter(|_| is_ready_outside);
+        let notify_outside = notify_outside.map(|_| quote_spanned!(own=> #ready_name.notify();));
+        let (mut handed, mut passed) = (outer.iter().map(|param| &param.pattern).collect(), Vec::new());
+        if by_parameters {
+            std::mem::swap(&mut handed, &mut passed);
+        }
+        if !is_ready_outside {
+            let values = if by_parameters && !is_ready_inside { &mut passed } else { &mut handed };
+            values.push(&ready.pattern);
+        }
+        let hand_over = private.as_ref().map(|private| quote!(#(#private::hand_over(#handed);)*));
         let outer_parens = with_stream(parens, list(caller));
-        let returns_outer = if is_main { self.main_returns(function) } else { returns.clone() };
+        let returns_outer = if leaves_early { returns.clone() } else { outer_returns(function) };
+        let allow_cfg = self.allow_cfg();
         let gone = Ident::new("AnAttributeBelowDaemonHasTakenThisFunctionAway", own);
-        let call = quote_spanned!(own=> #name(#(#passed),*));
-        let call = if runtime.is_some() { call } else { quote_spanned!(own=> let _ = #name; loop {}) };
+        let call = match private {
+            Some(_) => quote_spanned!(own=> #inner(#(#passed),*)),
+            None => quote_spanned!(own=> let _ = #inner; loop {}),
+        };
         quote_spanned! {own=>
-            #inert #[allow(unused_mut, unexpected_cfgs)] #visibility #word_fn #name #generics #outer_parens #returns_outer {
+            #inert #allow_cfg #visibility #word_fn #name #generics #outer_parens #returns_outer {
                 struct #gone;
-                #[allow(non_upper_case_globals, dead_code)]
-                const #name: #gone = #gone;
+                let #inner = #gone;
+                let _ = #inner;
                 {
-                    #(#macros)* #inner_allow #asyncness #word_fn #name #generics #inner_parens #returns #inner_body
+                    #(#macros)* #asyncness #word_fn #inner #generics #inner_parens #returns #inner_body
                     #launch
                     #notify_outside
                     #hand_over
                     #call
                 }
-            }
-        }
-    }
-
-    /// The type that the outer main returns: an attribute below may change that of the inner one (`#[snafu::report]`). Where a
-    /// `?` in an option returns early, the written one is needed.
-    fn main_returns(&self, function: &Function) -> TokenStream {
-        let returns = &function.returns;
-        let leaves = |tokens: &TokenStream| tokens.clone().into_iter().any(|token| leaves_early(&token));
-        let needs_written = self.options.all.iter().filter_map(ParsedOption::tokens).any(leaves);
-        let is_never = returns.clone().into_iter().last().is_some_and(|last| is_punct(&last, '!'));
-        match needs_written || is_never || function.asyncness.is_some() {
-            true => returns.clone(),
-            false => quote_spanned!(ends(returns).0=> -> impl ::std::process::Termination),
-        }
-    }
-
-    /// An option is evaluated outside of the body where an attribute below rewrites the function, and there an item of the body
-    /// is unknown; or another one of the same name is meant.
-    fn refuse_items_of_the_body(&self, function: &Function, errors: &mut Vec<Error>) {
-        let items = items_of(&function.body);
-        for option in &self.options.all {
-            let used = names(option.tokens().cloned().unwrap_or_default());
-            if let Some(name) = used.iter().find(|name| items.contains(name)) {
-                let words = format!(
-                    "an option cannot use `{name}` of the body where another attribute stands below; move it out of the function"
-                );
-                errors.push(Error::new(name.span(), words));
             }
         }
     }
@@ -297,34 +369,37 @@ impl Parts<'_> {
         by_reference: Option<Vec<(TokenStream, TokenStream)>>,
         ready: Option<&Param>,
     ) -> TokenStream {
-        let Some(runtime) = &self.runtime else { return TokenStream::new() };
+        let Some(private) = &self.private else { return TokenStream::new() };
         let own = Span::mixed_site();
-        let mut daemon = quote_spanned!(own=> #runtime::__private::daemon());
+        let mut daemon = quote_spanned!(own=> #private::daemon());
         let mut before = TokenStream::new();
         if let Some(value) = &self.setup {
             let value = setup.map_or_else(|| quote!(#value;), |param| param.set_to(value));
-            before = quote_spanned! {own=> let __daemon_options = #daemon; #value };
+            // On the option's name, so that rust-analyzer shows its documentation.
+            let name =
+                self.options.all.iter().find(|option| option.row.name == "setup").map(|option| option.name.span());
+            let name = Ident::new("setup", name.map_or(own, |at| own.located_at(at)));
+            before = quote_spanned! {own=> let __daemon_options = #private::options().#name(); #value };
             daemon = quote_spanned!(own=> __daemon_options);
         }
         daemon.extend(self.options.all.iter().filter_map(method));
         let by_reference = by_reference.unwrap_or_default();
         if !by_reference.is_empty() {
             let (patterns, values): (Vec<_>, Vec<_>) = by_reference.into_iter().unzip();
+            let uses = use_of(patterns.iter().flat_map(bindings).collect());
             before.extend(quote_spanned! {own=>
-                #[allow(unused_variables)]
-                let __daemon_options = match (#(&#values,)*) { (#(#patterns,)*) => #daemon };
+                let __daemon_options = match (#(&#values,)*) { (#(#patterns,)*) => { #uses #daemon } };
             });
             daemon = quote_spanned!(own=> __daemon_options);
         }
         let start = match ready {
-            None => quote_spanned!(own=> #runtime::__private::start(#daemon).notify();),
+            None => quote_spanned!(own=> #private::start(#daemon).notify();),
             // Where the type is wrong, rustc's error points at the type.
             Some(param) => {
                 let (first, last) = ends(&param.ty);
-                let path =
-                    quote_spanned!(own=> #runtime::__private::start).into_iter().map(|token| located(token, first));
+                let start = enclosed_at(quote_spanned!(own=> #private::start), first);
                 let arguments = enclosed_at(daemon, last);
-                param.set_to(&quote! { #(#path)* #arguments })
+                param.set_to(&quote! { #start #arguments })
             }
         };
         // For rust-analyzer alone: a method of that name is completed with the names of all options.
@@ -332,9 +407,9 @@ impl Parts<'_> {
             .options
             .unknown
             .iter()
-            .map(|name| quote_spanned!(own=> #[cfg(rust_analyzer)] let _ = #runtime::__private::daemon().#name;));
+            .map(|name| quote_spanned!(own=> #[cfg(rust_analyzer)] let _ = #private::options().#name;));
         // The first variable, so that it is dropped last: what is done at the end of the function.
-        let end = quote_spanned!(own=> let __daemon_end = #runtime::__private::main_end(););
+        let end = quote_spanned!(own=> let __daemon_end = #private::main_end(););
         quote! { #end #(#unknown)* #before #start }
     }
 }
@@ -376,7 +451,8 @@ fn placeholder() -> TokenStream {
 }
 
 /// `a: A, b: B`
-fn list(params: &[Param]) -> TokenStream {
+fn list<'a>(params: impl IntoIterator<Item = &'a Param>) -> TokenStream {
+    let params = params.into_iter();
     quote!(#(#params),*)
 }
 
@@ -388,38 +464,119 @@ fn with_statements(body: &Group, statements: TokenStream) -> Group {
     with_stream(body, quote! { #(#before)* #statements #(#after)* })
 }
 
+/// An option is evaluated outside of the body where an attribute below rewrites the function, and there an item of the body is
+/// unknown; or another one of the same name is meant.
+fn refuse_items_of_the_body(options: &mut Options, function: &Function, errors: &mut Vec<Error>) {
+    let items = items_of(&function.body);
+    for option in &mut options.all {
+        let used = names(option.tokens().cloned().unwrap_or_default());
+        if let Some(name) = used.iter().find(|name| items.contains(name)) {
+            let words = format!(
+                "an option cannot use `{name}` of the body where another attribute stands below; move it out of the function"
+            );
+            errors.push(Error::new(name.span(), words));
+            option.value = Value::Invalid;
+        }
+    }
+}
+
+/// A statement that uses variables and does nothing.
+fn use_of(names: Vec<Ident>) -> Option<TokenStream> {
+    (!names.is_empty()).then(|| quote_spanned!(Span::mixed_site()=> let _ = (#(&#names,)*);))
+}
+
+/// Returns the names that a pattern binds. Those of constants and types begin with a capital letter.
+fn bindings(pattern: &TokenStream) -> Vec<Ident> {
+    let tokens: Vec<TokenTree> = pattern.clone().into_iter().collect();
+    let is = |at: Option<usize>, wanted| at.and_then(|at| tokens.get(at)).is_some_and(|it| is_punct(it, wanted));
+    let mut all = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let is_macro = is(at.checked_sub(1), '!');
+        let is_path = is(at.checked_sub(1), ':') && is(at.checked_sub(2), ':') || is(at.checked_sub(1), '<');
+        match (token, tokens.get(at + 1)) {
+            (TokenTree::Group(group), _) if !is_macro => all.extend(bindings(&group.stream())),
+            (TokenTree::Ident(_), Some(TokenTree::Group(_))) => {}
+            (TokenTree::Ident(_), Some(next)) if is_punct(next, ':') || is_punct(next, '!') => {}
+            (TokenTree::Ident(name), _) if !is_path && !is_word(token, "mut ref _ true false") => {
+                let is_variable = name.unraw().to_string().starts_with(|first: char| !first.is_uppercase());
+                all.extend(is_variable.then(|| name.clone()));
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
 /// Whether an attribute has the name of a parameter in its arguments.
 fn reads(attribute: &TokenStream, param: &Param) -> bool {
     let used = names(attribute.clone());
     param.name().is_some_and(|name| used.contains(&name))
 }
 
-/// Whether a token is a `?` or a `return`, also inside of brackets.
-fn leaves_early(token: &TokenTree) -> bool {
-    match token {
-        TokenTree::Group(group) => group.stream().into_iter().any(|token| leaves_early(&token)),
+/// Whether an attribute is of a runtime that starts nothing but a main without parameters.
+fn wants_main(attribute: &TokenStream) -> bool {
+    let of_such =
+        |name: &Ident| ["apply", "macro_rules_attribute", "async_std", "smol_potat"].iter().any(|it| name == it);
+    names(attribute.clone()).iter().any(of_such)
+}
+
+/// Whether there is a `?` or a `return`, also inside of brackets.
+fn leaves_early(tokens: &TokenStream) -> bool {
+    tokens.clone().into_iter().any(|token| match &token {
+        TokenTree::Group(group) => leaves_early(&group.stream()),
         token => is_punct(token, '?') || is_word(token, "return"),
+    })
+}
+
+/// The type that the outer function returns: an attribute below may change that of the inner main (`#[snafu::report]`). A
+/// runtime's own does not.
+fn outer_returns(function: &Function) -> TokenStream {
+    let returns = &function.returns;
+    let is_never = returns.clone().into_iter().last().is_some_and(|last| is_punct(&last, '!'));
+    let is_runtime_alone = function.asyncness.is_some() && function.macros.len() == 1;
+    match is_never || is_runtime_alone || !function.is_main() {
+        true => returns.clone(),
+        false => quote_spanned!(ends(returns).0=> -> impl ::std::process::Termination),
     }
 }
 
-/// The names of the items that stand in a body itself.
+/// Words before the name of an item.
+const NAMED_ITEMS: &str = "fn struct enum union const static mod type trait";
+
+/// The names of the items that stand in a body itself, and of what it imports.
 fn items_of(body: &Group) -> Vec<Ident> {
     let tokens: Vec<TokenTree> = body.stream().into_iter().collect();
-    tokens
-        .windows(2)
-        .filter_map(|pair| match pair {
-            [word, TokenTree::Ident(name)] if is_word(word, "fn struct enum union const static mod type trait") => {
-                Some(name.clone())
+    let mut items = Vec::new();
+    for at in 0..tokens.len() {
+        match &tokens[at..] {
+            [word, TokenTree::Ident(name), ..] if is_word(word, NAMED_ITEMS) => {
+                items.push(name.clone());
             }
-            _ => None,
-        })
-        .collect()
+            [word, not, TokenTree::Ident(name), ..] if is_word(word, "macro_rules") && is_punct(not, '!') => {
+                items.push(name.clone());
+            }
+            [word, path @ ..] if is_word(word, "use") => {
+                items.extend(imports(path.iter().take_while(|token| !is_punct(token, ';'))));
+            }
+            _ => {}
+        }
+    }
+    items
 }
 
-/// The same token with its own meaning, in another place.
-fn located(mut token: TokenTree, at: Span) -> TokenTree {
-    token.set_span(token.span().located_at(at));
-    token
+/// The names that an import ends with: `a::{b, c as d}` with `b` and `d`.
+fn imports<'a>(path: impl IntoIterator<Item = &'a TokenTree>) -> Vec<Ident> {
+    let (mut all, mut last) = (Vec::new(), None);
+    for token in path {
+        match token {
+            TokenTree::Ident(name) => last = Some(name.clone()),
+            TokenTree::Group(group) => all.extend(imports(&group.stream().into_iter().collect::<Vec<_>>())),
+            token if is_punct(token, ',') => all.extend(last.take()),
+            _ => last = None,
+        }
+    }
+    all.extend(last);
+    all
 }
 
 impl Param {
@@ -429,22 +586,18 @@ impl Param {
         quote_spanned!(Span::mixed_site()=> #attributes let #pattern: #ty = #value;)
     }
 
-    fn named(&self, name: Ident) -> Param {
-        Param { attributes: TokenStream::new(), pattern: name.into_token_stream(), ty: self.ty.clone() }
-    }
-
     /// The pattern for a reference to the value: its names are references of themselves.
     fn by_reference(&self) -> TokenStream {
-        fn without(tokens: TokenStream) -> TokenStream {
-            tokens
-                .into_iter()
-                .filter_map(|token| match token {
-                    token if is_word(&token, "mut ref") || is_punct(&token, '&') => None,
-                    TokenTree::Group(group) => Some(with_stream(&group, without(group.stream())).into()),
-                    token => Some(token),
-                })
-                .collect()
-        }
-        without(self.pattern.clone())
+        without_references(self.pattern.clone())
     }
+}
+
+/// Leaves out each `&`, `mut` and `ref`.
+fn without_references(tokens: TokenStream) -> TokenStream {
+    let without = |token: TokenTree| match token {
+        token if is_word(&token, "mut ref") || is_punct(&token, '&') => None,
+        TokenTree::Group(group) => Some(with_stream(&group, without_references(group.stream())).into()),
+        token => Some(token),
+    };
+    tokens.into_iter().filter_map(without).collect()
 }

@@ -17,6 +17,8 @@ const INERT: &str = "allow cfg clippy cold coverage deny deprecated diagnostic d
 /// Attributes that a `let` can take over from a parameter.
 const LINTS: &str = "allow deny doc expect forbid warn";
 
+pub(crate) const TWICE: &str = "`#[daemon]` is given twice; put all options into one";
+
 /// A function above which `#[daemon]` stands.
 pub(crate) struct Function {
     /// Doc comments, lints and the like.
@@ -32,7 +34,7 @@ pub(crate) struct Function {
     /// The brackets of the parameters, empty.
     pub(crate) parens: Group,
     pub(crate) params: Vec<Param>,
-    /// `-> …`
+    /// `-> …`, and `where` of lifetimes.
     pub(crate) returns: TokenStream,
     pub(crate) body: Group,
 }
@@ -56,6 +58,14 @@ impl Param {
     pub(crate) fn is_ready(&self) -> bool {
         self.ty.clone().into_iter().last().is_some_and(|last| is_word(&last, "Ready"))
             && !self.ty.clone().into_iter().any(|token| is_punct(&token, '&') || is_punct(&token, '<'))
+    }
+
+    /// Whether its type is `&Ready`, `Option<Ready>` or the like.
+    pub(crate) fn wraps_ready(&self) -> bool {
+        let mut tokens = self.ty.clone().into_iter().filter(|token| !is_punct(token, '>')).peekable();
+        let first = tokens.peek().cloned();
+        let is_wrapper = first.is_some_and(|first| is_punct(&first, '&') || is_word(&first, "Box Option"));
+        is_wrapper && tokens.last().is_some_and(|last| is_word(&last, "Ready"))
     }
 
     /// The name of a parameter that has a name and no more than a name.
@@ -111,9 +121,13 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     let pieces = split_parameters(parens.stream());
     let params = pieces.into_iter().filter_map(|tokens| param(tokens, errors)).collect();
     parens = crate::tokens::with_stream(&parens, TokenStream::new());
-    let returns = until_body(input, |input| input.peek(Token![where]))?;
+    let mut returns = until_body(input, |input| input.peek(Token![where]))?;
     let bounds = until_body(input, |_| false)?;
-    if !bounds.is_empty() {
+    let predicates = split_parameters(bounds.clone().into_iter().skip(1).collect());
+    if name.unraw() != "main" && predicates.iter().all(|predicate| is_punct(&predicate[0], '\'')) {
+        // `where 'a: 'b`
+        returns.extend(bounds);
+    } else if !bounds.is_empty() {
         errors.push(Error::new_spanned(bounds, words("that is not generic, and has no `where`; remove this")));
     }
     let body = if input.peek(token::Brace) {
@@ -134,7 +148,7 @@ fn attributes(input: ParseStream, errors: &mut Vec<Error>) -> Result<(TokenStrea
         let pound: Token![#] = input.parse()?;
         let group = group(input, Delimiter::Bracket)?;
         if let Some(word) = own_name(&group.stream()) {
-            errors.push(Error::new(word.span(), "`#[daemon]` is given twice; put all options into one"));
+            errors.push(Error::new(word.span(), TWICE));
         } else if is_inert(&group.stream()) {
             pound.to_tokens(&mut inert);
             group.to_tokens(&mut inert);

@@ -61,15 +61,19 @@ use proc_macro::TokenStream;
 ///
 /// # With other attributes
 ///
-/// Write `#[daemon]` above `#[tokio::main]` and its like, so that it runs before any thread is started. Every attribute
-/// below that may be a macro gets a function inside, of the same name. Inside of `main` that has no parameters: the values are
-/// handed over, so they have to be `'static`, and a runtime has to start `main` on the thread that called it, as the known
-/// ones do. An attribute that reads the parameters of an `async fn main` goes above. Where a parameter is a pattern and no
-/// name, its names are references *in the options*: `foreground = *foreground`. An option cannot `.await`, and with an
-/// attribute below it cannot use items of the body.
+/// Write `#[daemon]` above `#[tokio::main]` and its like, so that it runs before any thread is started; and above what changes
+/// the return type, such as `#[snafu::report]`, if an option uses `?`.
+///
+/// Below `#[daemon]`, above an `async fn` or `main`, an attribute that may be a macro gets a function inside, of the same name.
+/// Inside of `main` that has no parameters: the values are handed over, so they have to be `'static`, and a runtime has to
+/// start `main` on the thread that called it, as the known ones do. The same holds for other functions with the attributes of
+/// smol and async-std, which start nothing but a `main`. An attribute that reads the parameters of an `async fn main` goes
+/// above. Where a parameter is a pattern and no name, its names are references *in the options*: `foreground = *foreground`.
+/// An option cannot `.await`, and it cannot use items and imports of the body, which are inside. (Where no attribute stands
+/// below, or above any other function, there is no function inside, and it can.)
 ///
 /// What rustc and clippy say about the body, they say in the same words and columns as without the attribute; only clippy's
-/// `items_after_statements` is allowed.
+/// `items_after_statements` is allowed, where the body has items.
 ///
 /// # Mistakes
 ///

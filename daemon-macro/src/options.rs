@@ -2,12 +2,14 @@
 //!
 //! A value stays raw tokens: rustc reads and checks it where it is put. Only literals are looked at here.
 
+use std::path::PathBuf;
+
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::{Error, Lit};
 
 use crate::literal::{check, list_of};
-use crate::tokens::{Piece, is_punct, is_word, names, split_expressions};
+use crate::tokens::{Piece, is_punct, is_word, split_expressions};
 
 /// What an option's value is.
 #[derive(Clone, Copy, PartialEq)]
@@ -68,7 +70,7 @@ const FOREIGN: &[(&str, &str)] = &[
     ("pid_file", "pid pidpath pidfilepath lock lockfile pidlockfile singleinstance makepidfile"),
     ("stdin", "standardinput input"),
     ("stdout", "standardoutput output out outfile stdoutlogfile"),
-    ("stderr", "standarderror error err errfile log logfile logpath logdir stderrlogfile redirectstderr"),
+    ("stderr", "standarderror error err errfile log logfile logpath stderrlogfile"),
     ("reopen_on_sighup", "reopen reload execreload sighup logrotate"),
     ("user", "uid username owner setuid runas chuid"),
     ("group", "gid groupname setgid"),
@@ -76,10 +78,10 @@ const FOREIGN: &[(&str, &str)] = &[
     ("no_new_privileges", "nonewprivs"),
     ("no_core_dumps", "preventcore limitcore nocore coredumps"),
     ("keep_fds", "filespreserve preservefds keepfiles fds"),
-    ("keep_env", "env environment passenvironment preserveenv environmentfile"),
+    ("keep_env", "env passenvironment preserveenv"),
     ("setup", "init args privilegedaction before prefork execstartpre onstart"),
     ("foreground", "nofork nodaemon supervised"),
-    ("start_timeout", "timeout timeoutstartsec timeoutsec startsecs"),
+    ("start_timeout", "timeout timeoutstartsec timeoutsec"),
     ("trace", "debug verbose"),
     ("crate", "krate runtime"),
 ];
@@ -94,8 +96,16 @@ const NO_OPTION: &[(&str, &str)] = &[
         "runtimedirectory statedirectory logsdirectory cachedirectory configurationdirectory runtimedirectorymode",
     ),
     (
-        "the program itself is the daemon: the body of the function is what runs",
-        "exec startas command execstart execute start name exitaction",
+        "the daemon is the program itself: write what it does in the body",
+        "exec startas command execstart execute start",
+    ),
+    ("the daemon has the name of its program", "name procname title"),
+    ("what the launcher is to say, print before `ready.notify()`", "exitaction quiet"),
+    ("the daemon itself says by `ready.notify()` that it has started", "startsecs notifyaccess"),
+    ("log files are given one by one, by `stdout` and `stderr`; both may be the same", "logdir redirectstderr"),
+    (
+        "variables are set by who starts the program: the shell, or the unit file; `keep_env` keeps some alone",
+        "environment environmentfile setenv envfile",
     ),
     (
         "whoever stops the daemon says so: `Instance::stop` and `Instance::stop_or_kill`",
@@ -109,9 +119,9 @@ const NO_OPTION: &[(&str, &str)] = &[
     ),
     (
         "it is for a supervisor, and stands in its configuration or the unit file",
-        "restart restartsec after wants wantedby description watchdogsec nice limitnofile notifyaccess protectsystem \
+        "restart restartsec after wants wantedby description watchdogsec nice limitnofile protectsystem \
          privatetmp dynamicuser remainafterexit oomscoreadjust keyringmode autostart autorestart exitcodes numprocs \
-         priority quiet",
+         priority",
     ),
 ];
 
@@ -124,6 +134,8 @@ pub(crate) struct ParsedOption {
     pub(crate) name: Ident,
     pub(crate) row: &'static Row,
     pub(crate) value: Value,
+    /// Whether the name is the nearest of ours to what was written. Nothing more is said about such an option.
+    is_guess: bool,
 }
 
 /// What stood after the name.
@@ -170,6 +182,7 @@ impl ParsedOption {
     fn is_on(&self) -> bool {
         let is_flag = matches!(self.row.kind, Kind::Flag | Kind::Bool);
         match &self.value {
+            _ if self.is_guess => false,
             Value::Bare => true,
             Value::Tokens(value) => match syn::parse2::<Lit>(value.clone()) {
                 Ok(Lit::Bool(value)) => value.value,
@@ -179,18 +192,12 @@ impl ParsedOption {
         }
     }
 
-    /// The text, if the value is one.
-    fn text(&self) -> Option<String> {
+    /// The path, if the value is the text of one. `/a//b` and `/a/./b` are the same.
+    fn path(&self) -> Option<PathBuf> {
         match syn::parse2::<Lit>(self.tokens()?.clone()) {
-            Ok(Lit::Str(text)) => Some(text.value()),
+            Ok(Lit::Str(text)) => Some(text.value().into()),
             _ => None,
         }
-    }
-
-    /// Whether the value has a name in it that stands in a pattern too.
-    pub(crate) fn mentions(&self, pattern: &TokenStream) -> bool {
-        let used = self.tokens().map(|value| names(value.clone())).unwrap_or_default();
-        names(pattern.clone()).iter().any(|name| used.contains(name))
     }
 
     /// An empty list, of which nothing says what it is of.
@@ -215,6 +222,7 @@ pub(crate) fn read(options: TokenStream, errors: &mut Vec<Error>) -> Options {
     for piece in pieces(options, errors) {
         let Some(option) = option(&piece, &mut read.unknown, errors) else { continue };
         match read.all.iter().find(|other| other.row.name == option.row.name) {
+            Some(first) if first.is_guess || option.is_guess => {}
             Some(first) => {
                 let words = format!("`{}` is given twice; the first is {}", option.row.name, first.written());
                 errors.push(Error::new(option.name.span(), words));
@@ -272,8 +280,8 @@ fn option(piece: &[TokenTree], unknown: &mut Vec<Ident>, errors: &mut Vec<Error>
     let hyphened = piece.iter().take_while(|token| !is_punct(token, '=')).cloned().collect::<TokenStream>();
     let has_hyphens = piece.len() > 2 && is_punct(&piece[1], '-') && matches!(piece[2], TokenTree::Ident(_));
     let text = if has_hyphens { hyphened.to_string().replace(' ', "") } else { name.unraw().to_string() };
-    let (row, words) = look_up(&text);
-    let is_guess = words.is_some();
+    let (row, words, is_guess) = look_up(&text);
+    let is_known = words.is_none();
     if let Some(words) = words {
         if has_hyphens {
             errors.push(Error::new_spanned(&hyphened, words));
@@ -305,18 +313,19 @@ fn option(piece: &[TokenTree], unknown: &mut Vec<Ident>, errors: &mut Vec<Error>
             Value::Invalid
         }
     };
-    // About a name that was only guessed enough is said.
-    if !is_guess {
+    // About another name enough is said.
+    if is_known {
         errors.append(&mut mistakes);
     }
-    Some(ParsedOption { name: name.clone(), row, value })
+    Some(ParsedOption { name: name.clone(), row, value, is_guess })
 }
 
-/// Finds the row of a name, and what is wrong with the name: the nearest of ours, or one that others use for the same.
-fn look_up(name: &str) -> (Option<&'static Row>, Option<String>) {
+/// Finds the row of a name, and what is wrong with the name: the nearest of ours, or one that others use for the same; and
+/// tells whether that is only a guess.
+fn look_up(name: &str) -> (Option<&'static Row>, Option<String>, bool) {
     let row = |wanted: &str| TABLE.iter().find(|row| row.name == wanted);
     if let Some(row) = row(name) {
-        return (Some(row), None);
+        return (Some(row), None, false);
     }
     let simplified = |name: &str| name.replace(['_', '-'], "").to_lowercase();
     let wanted = simplified(name);
@@ -330,23 +339,24 @@ fn look_up(name: &str) -> (Option<&'static Row>, Option<String>) {
         let same_start = simplified(row.name).chars().next() == wanted.chars().next();
         distance <= 1 && wanted.len() > 2 || same_start && distance <= (1 + wanted.len() / 5).min(3)
     };
-    let (row, words) = if let Some((option, _)) = FOREIGN.iter().find(|(_, names)| is_in(names)) {
-        (row(option), format!("here it is called `{option}`"))
+    let likely = nearest.first().filter(|row| is_likely(row));
+    let (row, words, is_guess) = if let Some((option, _)) = FOREIGN.iter().find(|(_, names)| is_in(names)) {
+        (row(option), format!("here it is called `{option}`"), false)
     } else if let Some(flag) = wanted
         .strip_prefix("no")
         .and_then(|rest| TABLE.iter().find(|row| row.kind == Kind::Flag && simplified(row.name) == rest))
     {
-        (None, format!("`{}` is off unless it is given", flag.name))
+        (None, format!("`{}` is off unless it is given", flag.name), false)
     } else if let Some((words, _)) = NO_OPTION.iter().find(|(_, names)| is_in(names)) {
-        (None, words.to_string())
-    } else if let Some(likely) = nearest.first().filter(|row| is_likely(row)) {
-        (Some(*likely), format!("did you mean `{}`?", likely.name))
+        (None, words.to_string(), false)
+    } else if let Some(likely) = likely {
+        (Some(*likely), format!("did you mean `{}`?", likely.name), true)
     } else {
         let names: Vec<_> = nearest.iter().take(3).map(|row| format!("`{}`", row.name)).collect();
         let words = format!("the nearest are {}; all are in the documentation of `daemon-runtime`", names.join(", "));
-        (None, words)
+        (None, words, false)
     };
-    (row, Some(format!("unknown option `{name}`; {words}")))
+    (row, Some(format!("unknown option `{name}`; {words}")), is_guess)
 }
 
 /// Returns how many letters have to be changed, added or removed to make `b` of `a` (Levenshtein).
@@ -382,9 +392,9 @@ fn contradictions(all: &[ParsedOption], errors: &mut Vec<Error>) {
         if let Some(foreground) = find("foreground").filter(|_| DETACHED_ONLY.contains(&name)) {
             contradict(foreground, at, format!("in the foreground `{name}` has no effect; remove one of them"));
         }
-        let pid_file = all.iter().position(|other| other.row.name == "pid_file" && other.text().is_some());
+        let pid_file = all.iter().position(|other| other.row.name == "pid_file" && other.path().is_some());
         let same =
-            pid_file.filter(|pid_file| option.row.kind == Kind::Stream && option.text() == all[*pid_file].text());
+            pid_file.filter(|pid_file| option.row.kind == Kind::Stream && option.path() == all[*pid_file].path());
         if let Some(pid_file) = same {
             contradict(pid_file, at, "the pid file is emptied and removed; give each a file of its own".into());
         }

@@ -37,20 +37,27 @@ pub(crate) fn with_stream(group: &Group, stream: TokenStream) -> Group {
     other
 }
 
-/// Returns each word that stands for a variable or an item: no field, method, or later part of a path.
+/// Returns each word that stands for a variable or an item, also in `"{name}"`: no field, method, or later part of a path.
 pub(crate) fn names(tokens: TokenStream) -> Vec<Ident> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut all = Vec::new();
-    let mut before = None;
-    for token in tokens {
-        match &token {
-            TokenTree::Ident(word) if !matches!(before, Some('.' | ':')) => all.push(word.clone()),
+    for (at, token) in tokens.iter().enumerate() {
+        let follows = |back: usize, wanted| at.checked_sub(back).is_some_and(|at| is_punct(&tokens[at], wanted));
+        let is_inner = follows(1, '.') && !follows(2, '.') || follows(1, ':') && follows(2, ':');
+        match token {
+            TokenTree::Ident(word) if !is_inner => all.push(word.clone()),
             TokenTree::Group(group) => all.extend(names(group.stream())),
+            TokenTree::Literal(literal) => {
+                let ends = |next: char| next != '_' && !next.is_alphanumeric();
+                let text = literal.to_string();
+                let words = text.split('{').skip(1).filter_map(|rest| rest.split(ends).next());
+                for mut name in words.filter_map(|word| syn::parse_str::<Ident>(word).ok()) {
+                    name.set_span(literal.span());
+                    all.push(name);
+                }
+            }
             _ => {}
         }
-        before = match &token {
-            TokenTree::Punct(punct) => Some(punct.as_char()),
-            _ => None,
-        };
     }
     all
 }

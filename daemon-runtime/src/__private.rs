@@ -2,14 +2,44 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::ops::Deref;
 
-use crate::{Daemon, Ready, platform};
+pub use crate::Ready;
+use crate::{Daemon, platform};
 
 /// Makes the first call of all: notes what is inherited, and who is to be told if the program ends before it is ready.
 pub fn daemon() -> Daemon {
     // The start tries again, and says why it cannot.
     let _ = platform::notify_if_start_fails();
     Daemon::new()
+}
+
+/// The options that have a value: the methods of [`Daemon`], and `setup`. rust-analyzer completes and documents an option's name
+/// by this.
+#[derive(Debug)]
+pub struct Options(Daemon);
+
+/// Makes the first call, before `setup` is evaluated.
+pub fn options() -> Options {
+    Options(daemon())
+}
+
+impl Options {
+    /// An expression that runs in the launcher, at the terminal, before anything else: parse arguments, read what the shell
+    /// passed, bind a privileged port. Main's first parameter takes its value, and the other options may use it.
+    ///
+    /// For `fn main` alone: any other function has parameters.
+    pub fn setup(self) -> Daemon {
+        self.0
+    }
+}
+
+impl Deref for Options {
+    type Target = Daemon;
+
+    fn deref(&self) -> &Daemon {
+        &self.0
+    }
 }
 
 /// What main holds until its end, which waits for [`thread`](crate::thread)s.
@@ -34,6 +64,12 @@ pub fn hand_over<T: 'static>(value: T) {
 
 /// Receives what was handed over, in the same order.
 pub fn receive<T: 'static>() -> T {
-    let value = HANDED_OVER.with_borrow_mut(|values| values.remove(0));
+    let value = HANDED_OVER.with_borrow_mut(|values| {
+        assert!(
+            !values.is_empty(),
+            "a runtime must call the function below `#[daemon]` once, on the thread that called it"
+        );
+        values.remove(0)
+    });
     *value.downcast().expect("what was handed over is received in the same order")
 }

@@ -285,6 +285,10 @@ mod elsewhere;
 #[doc(hidden)]
 pub mod __private;
 
+/// rustc says this name where the path after `crate =` leads elsewhere.
+#[doc(hidden)]
+pub use __private as __crate_must_be_daemon_runtime;
+
 /// What differs between Linux and other systems: see `elsewhere`. `--cfg daemon_elsewhere` takes that on Linux too, so that it
 /// can be tested there.
 #[cfg(all(target_os = "linux", not(daemon_elsewhere)))]

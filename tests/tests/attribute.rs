@@ -261,6 +261,48 @@ fn main(number: u8, ready: daemon_runtime::Ready) {
 }
 ";
 
+const LIBRARY: &str = "
+#![deny(warnings)]
+//! A function that becomes the daemon, in a library.
+
+use daemon_runtime::{Ready, daemon};
+
+/// Serves.
+#[daemon(chdir = directory, trace)]
+pub fn serve(directory: &std::path::Path, ready: Ready) -> std::io::Result<usize> {
+    ready.notify();
+    Ok(directory.as_os_str().len())
+}
+";
+
+const BY_LIBRARY: &str = "
+fn main() -> std::io::Result<()> {
+    library::serve(\"/\".as_ref()).map(drop)
+}
+";
+
+/// A dependency by another name, which the attribute cannot know: one error, with what to write.
+#[test]
+fn a_renamed_dependency_without_crate() {
+    let manifest = "version = \"0.1.0\"\nedition = \"2024\"\n";
+    let line = format!("{manifest}[dependencies]\nother-name = {{ package = \"daemon-runtime\", RUNTIME }}\n");
+    let table = format!("{manifest}[dependencies.other-name]\npackage = \"daemon-runtime\"\nRUNTIME\n");
+    let text = "#[other_name::daemon(umask = 0)]\nfn main(ready: other_name::Ready) {\n    ready.notify();\n}\n";
+    let program = [("src/main.rs".to_owned(), text.to_owned())];
+    let root = workspace("renamed", &[("by-line", &line, &program), ("by-table", &table, &program)]);
+    let output = cargo(&root, &["check", "--offline", "--workspace", "--keep-going", "--message-format=short"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    for package in ["by-line", "by-table"] {
+        let errors: Vec<&str> =
+            said.lines().filter(|line| line.starts_with(package) && line.contains(": error")).collect();
+        let [error] = errors[..] else { panic!("{package}: not one error: {said}") };
+        assert!(
+            error.ends_with("this package calls `daemon-runtime` `other_name`; write `crate = ::other_name`"),
+            "{error}"
+        );
+    }
+}
+
 /// The runtime by other names, where `daemon_runtime` is no dependency, and in crates of every edition.
 #[test]
 fn other_crates() {
@@ -281,6 +323,8 @@ fn other_crates() {
             ("by-framework", &framework, &file("src/main.rs", BY_FRAMEWORK)),
             ("by-macro", &framework, &file("src/main.rs", macro_text)),
             ("by-other-name", &other_name, &file("src/main.rs", BY_OTHER_NAME)),
+            ("library", &runtime, &file("src/lib.rs", LIBRARY)),
+            ("by-library", &manifest("2024", "library = { path = \"../library\" }"), &file("src/main.rs", BY_LIBRARY)),
             ("edition-2015", &editions[0], &program),
             ("edition-2018", &editions[1], &program),
             ("edition-2021", &editions[2], &program),

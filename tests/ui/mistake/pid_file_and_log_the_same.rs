@@ -1,4 +1,4 @@
 use daemon_runtime::daemon;
 
-#[daemon(pid_file = "/run/app/app", stderr = "/run/app/app")]
+#[daemon(pid_file = "/run/app/app", stderr = "/run/app/app", stdout = "/run//app/./app")]
 fn main() {}
