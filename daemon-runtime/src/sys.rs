@@ -210,7 +210,11 @@ pub(crate) fn close(fd: OwnedFd) -> nix::Result<()> {
             let _closed = fd.into_raw_fd();
             Ok(())
         }
-        Err(_) => nix::unistd::close(fd),
+        Err(_) => match nix::unistd::close(fd) {
+            // It is closed all the same: close(2).
+            Err(Errno::EINTR) => Ok(()),
+            closed => closed,
+        },
     }
 }
 
