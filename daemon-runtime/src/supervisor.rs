@@ -117,8 +117,11 @@ pub(crate) fn has_controlling_terminal() -> bool {
 fn is_child_of_init() -> bool {
     const INITS: [&str; 6] = ["init", "tini", "docker-init", "dumb-init", "catatonit", "podman-init"];
     let is_init = || fs::read_to_string("/proc/1/comm").is_ok_and(|name| INITS.contains(&name.trim_end()));
+    // In a /proc of an outer pid namespace this process has another number, and process 1 is another one.
+    let is_own_proc =
+        || fs::read_link("/proc/self").is_ok_and(|number| number == Path::new(&process::id().to_string()));
     // sd_booted(3).
-    parent_id() == 1 && is_init() && !Path::new("/run/systemd/system").exists()
+    parent_id() == 1 && is_own_proc() && is_init() && !Path::new("/run/systemd/system").exists()
 }
 
 /// The supervisor until it has been told how the start ended.

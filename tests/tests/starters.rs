@@ -329,6 +329,26 @@ fn container_with_a_shell() {
     assert_eq!(Proc::of(daemon.ppid).expect("its parent").name, "sleep", "who has adopted it: {daemon:#?}");
 }
 
+/// Its parent is a shell, process 1 of an inner namespace, but /proc is the outer one's, whose process 1 is an init.
+#[test]
+#[ignore = "needs root and tini"]
+fn container_with_the_proc_of_an_outer_one() {
+    let family = Family::new();
+    let inner = [
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "sh",
+        "-c",
+        "\"$0\" && : > \"$DAEMON_TEST_FAMILY/up\"; sleep 1000",
+    ];
+    let _container = family.through(&starter::container(&[&["tini", "--"], &inner[..]].concat()), READY).start();
+    until("the launcher's success", || family.path("up").exists().then_some(()));
+    let daemon = family.named("ready");
+    assert!(!Proc::lives(daemon.sid), "its session has a leader: {daemon:#?}");
+}
+
 /// `docker exec`: its parent is in no namespace that it can see.
 #[test]
 #[ignore = "needs root"]
