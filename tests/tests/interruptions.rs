@@ -228,3 +228,21 @@ fn shell_operators_follow_the_exit_code() {
     assert_eq!(end.stdout, "down 3\n");
     family.assert_gone();
 }
+
+/// As long as the launcher waits, the session leader's number, which it may have to signal, stays taken.
+#[test]
+fn the_session_leader_is_not_reaped() {
+    let family = Family::new();
+    // A session of the daemon's own: the leader's has no other member.
+    let launcher = family.launch(READY).args(["setsid", "touch=starting", "wait=go", "notify", "exit=0"]).start();
+    let daemon = family.at("starting");
+    until("the launcher is the parent", || (Proc::of(daemon.pid)?.ppid == launcher.pid()).then_some(()));
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", launcher.pid())).expect("it runs");
+    let children: Vec<i32> = children.split(' ').filter_map(|pid| pid.parse().ok()).collect();
+    let leader = children.iter().find(|pid| **pid != daemon.pid).expect("a second child");
+    let stat = std::fs::read_to_string(format!("/proc/{leader}/stat")).expect("the leader");
+    assert!(stat.contains(") Z "), "{stat}");
+    std::os::unix::fs::symlink("-", family.path("go")).expect("a mark");
+    launcher.end().assert_code(0);
+    family.assert_gone();
+}
