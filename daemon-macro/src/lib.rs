@@ -32,8 +32,9 @@ use proc_macro::TokenStream;
 ///
 /// ```text
 /// fn main() -> io::Result<()> {
+///     let daemon = Daemon::new(); // notes what is inherited
 ///     let args: Args = Args::parse();
-///     let ready: Ready = Daemon::new().pid_file(&args.pid_file).start()?; // it prints an error and exits by itself
+///     let ready: Ready = daemon.pid_file(&args.pid_file).start().unwrap_or_else(|error| error.exit());
 ///     // the body
 /// }
 /// ```

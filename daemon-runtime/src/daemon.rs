@@ -11,8 +11,9 @@ use crate::{Id, Ready, Spawned, Stream, platform};
 
 /// Describes a daemon, and starts it: [`start`](Daemon::start).
 ///
-/// The attribute [`#[daemon]`](macro@crate::daemon) calls these methods and does no more. By hand, call
-/// [`new`](Daemon::new) first in `main`: files that are open at that moment are closed; files opened later are kept.
+/// The attribute [`#[daemon]`](macro@crate::daemon) calls these methods, and at main's end waits for the threads of
+/// [`thread`](crate::thread). By hand, call [`new`](Daemon::new) first in `main`: descriptors that are open at that moment
+/// without close-on-exec are closed by `start`; what is opened later is kept.
 ///
 /// Each method takes a value or an `Option` of it; `None` leaves the default. Values are checked by `start`.
 ///
@@ -143,8 +144,8 @@ impl Daemon {
         /// until then. In the foreground it tells systemd about the reload, for `Type=notify-reload`. Default: off.
         ///
         /// If a file cannot be opened, the old one stays in use and a line in it says why. A handler that the program
-        /// has installed before the daemon is ready is called afterwards. A handler installed later must call the
-        /// previous one, as those of signal-hook and tokio do.
+        /// has installed before the start is called first. A handler installed later, in the body, must call the previous
+        /// one, as those of signal-hook and tokio do.
         ///
         /// A blocking call that the signal interrupts is restarted (SA_RESTART), except poll(2), epoll_wait(2),
         /// nanosleep(2) and calls on a socket with a time-out: these fail with `EINTR`, see signal(7).
@@ -168,8 +169,8 @@ impl Daemon {
         /// capability sets become empty; the bounding set stays, as it is for every user. Afterwards the process is
         /// not dumpable, and leaves no core file, unless `fs.suid_dumpable` of proc_sys_fs(5) says otherwise.
         ///
-        /// The C library cannot tell an unreadable group database from an empty one; then the daemon has fewer groups,
-        /// never more.
+        /// Where the group database cannot be read, which the C library does not tell, or setgroups(2) is denied, the daemon
+        /// has fewer groups, never more.
         user: impl IdValue = "\"www-data\"";
         /// The group to become, by name or number, as [`user`](Self::user). Default: the user's, if a user is given.
         ///
@@ -191,13 +192,15 @@ impl Daemon {
         keep_env: impl NamesValue = "[\"RUST_LOG\", \"LANG\"]";
         /// Whether not to detach. Default: [`supervised`](crate::supervised).
         ///
-        /// In the foreground streams and descriptors stay as they are, and `start_timeout` and `trace` have no effect.
-        /// Signals and the environment stay too, with two exceptions: with [`pid_file`](Self::pid_file), or as process 1,
-        /// the signals that end a process are handled; with [`user`](Self::user) the variables that name the user are set.
+        /// In the foreground streams and descriptors stay as they are, `start_timeout` has no effect, and `trace` only says
+        /// why it does not detach. The environment stays too, but with [`user`](Self::user) the variables that name the
+        /// user are set. So do signals, except where [`reopen_on_sighup`](Self::reopen_on_sighup) or
+        /// [`ignore_sigchld`](Self::ignore_sigchld) asks for it; and with [`pid_file`](Self::pid_file), or as process 1, the
+        /// signals that end a process are handled.
         foreground: impl FlagValue = "std::env::args().any(|arg| arg == \"--foreground\")";
         /// How long the daemon may take until it is ready, in seconds or as a `Duration`; more than 0. Default: 90 s.
         ///
-        /// The time begins when `setup` has returned. When it is over, the daemon's process group gets `SIGTERM` and,
+        /// The time begins with the first fork. When it is over, the daemon's process group gets `SIGTERM` and,
         /// 5 s later, `SIGKILL`.
         start_timeout: impl TimeValue = "std::time::Duration::from_millis(1500)";
         /// Whether to print the process table of the launch on standard error. Default: off.
@@ -232,7 +235,7 @@ impl Daemon {
         platform::start(self)
     }
 
-    /// Starts the daemon, and returns in both: in the process that calls it, when the daemon is ready; and in the daemon.
+    /// Starts the daemon, and returns in two processes: in the one that calls it, when the daemon is ready; and in the daemon.
     ///
     /// For a client that starts its own server, and goes on. It is one more fork than [`start`](Self::start): the child is
     /// the launcher, and this process waits for it. This process stays what it is: its signals, descriptors, children and

@@ -20,7 +20,7 @@ pub(crate) fn mark_as_daemon() -> Result<()> {
     if MARK.get().is_none() {
         let mark = sys::wiped_on_fork().map_err(failed)?;
         sys::at_fork_in_child(leave_daemon).map_err(failed)?;
-        // Nobody else sets it: the process has one thread.
+        // Nobody else sets it: one thread starts the daemon.
         let _ = MARK.set(mark);
     }
     PID.store(getpid().as_raw(), Ordering::Relaxed);
@@ -36,7 +36,7 @@ pub(crate) fn is_daemon() -> bool {
 
 /// Gives up the lock of a daemon that this process is a child of, where clone(2) alone has made it: [`leave_daemon`] did not
 /// run then.
-pub(crate) fn leave_parent() {
+pub(crate) fn drop_parents_lock() {
     if !is_daemon() {
         close_in_child();
     }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use std::{fmt, fs, thread};
+use std::{fmt, thread};
 
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag};
@@ -13,6 +13,7 @@ use nix::unistd::{Pid, geteuid};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::inherited::note_inherited;
+use crate::procfs;
 use crate::step::file::{self, FilePath};
 use crate::step::lock_holder::{Held, check_daemon, check_start, has_ended};
 use crate::step::pid_file::{flock, is_marked_ready, read_pid};
@@ -26,7 +27,8 @@ const INTERVAL: Duration = Duration::from_millis(2);
 /// A daemon, seen from another process by its pid file.
 ///
 /// The lock on the file tells whether the daemon runs. The pid alone does not: the system may have given it to another
-/// process. So a signal is only ever sent to the daemon.
+/// process. So a signal is only ever sent to the daemon; for certain from Linux 5.3 on, by pidfd_open(2), and before that after a
+/// second look at the lock.
 ///
 /// The pid is one of the daemon's own pid namespace. Where a container and its host share a pid file, ask inside of the
 /// container: outside, the same number is another process, and root gets an error.
@@ -362,7 +364,7 @@ impl Instance {
         if owner == 0 || !geteuid().is_root() {
             return Ok(());
         }
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let status = procfs::read(format!("/proc/{pid}/status")).unwrap_or_default();
         // The effective user, who has created the file, also where a set-user-ID program is the daemon.
         let effective = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().nth(1));
         if effective.and_then(|uid| uid.parse().ok()) == Some(owner) {

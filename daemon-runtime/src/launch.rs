@@ -87,12 +87,12 @@ pub(crate) fn detach(launch: Launch<'_>) -> Result<(LauncherHandle, Option<PidFi
                 pid_file,
                 created_logs,
             };
-            launcher.supervise(daemon_end)
+            launcher.wait_and_exit(daemon_end)
         }
         Ok((Prepared { launcher_end, daemon_end, .. }, ForkResult::Child)) => {
             created_logs.keep();
-            let channel = close(launcher_end).and_then(|()| signals.leave_blocked());
-            let channel = channel.and_then(|()| session_leader::run(daemon_end, trace));
+            signals.leave_blocked();
+            let channel = close(launcher_end).and_then(|()| session_leader::fork_daemon(daemon_end, trace));
             let channel = channel.unwrap_or_else(|error| error.exit_now());
             Ok((LauncherHandle::new(channel, launcher)?, pid_file))
         }

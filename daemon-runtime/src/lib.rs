@@ -111,7 +111,7 @@
 //!
 //! # What is the same whoever starts it
 //!
-//! The defaults are those of a systemd service: working directory `/`, umask `0o022`, no terminal and none of its variables,
+//! In the background, the defaults are those of a systemd service: working directory `/`, umask `0o022`, no terminal and none of its variables,
 //! standard input from `/dev/null`, no ignored or blocked signals but SIGPIPE, no inherited descriptors. What else the
 //! starting process has stays: other variables, resource limits, niceness, CPU affinity, `oom_score_adj`, the control
 //! group, and with it what kills a user's processes at logout (`KillUserProcesses=` of logind.conf(5)).
@@ -123,7 +123,7 @@
 //! | after | pid | ppid | pgid | sid | session leader |
 //! | --- | --- | --- | --- | --- | --- |
 //! | program started | 100 | 10 | 100 | 10 | no |
-//! | first fork | 101 | 100 | 100 | 100 | no |
+//! | first fork | 101 | 100 | 100 | 10 | no |
 //! | `setsid` in the first child | 101 | 100 | 101 | 101 | **yes**, no controlling terminal |
 //! | second fork | 102 | 101 | 101 | 101 | **no**: it can never get a terminal again |
 //! | both parents gone | 102 | **1** (init, or the nearest subreaper) | 101 | 101 | no |
@@ -144,9 +144,9 @@
 //!  the time limit, Ctrl-C                                   groups, user, capabilities: dropped and tested
 //!                                                           main's body, up to ready.notify()
 //!                                                           stdout and stderr to their files
-//!                                                           SIGHUP, SIGCHLD
+//!                                                           SIGCHLD
 //!  ◀─────────────────────────────────────────────── ready ─
-//!  go ────────────────────────────────────────────────────▶ main's body goes on
+//!  go ────────────────────────────────────────────────────▶ SIGHUP, main's body goes on
 //!  exit 0
 //! ```
 //!
@@ -185,7 +185,8 @@
 //! * The daemon must be the first to start threads. Constructors, `setup` or the code before the call may start none that still
 //!   run. In a process of much memory the two forks take long, as they copy its page tables: start the daemon early.
 //! * A library that has opened a descriptor before main without close-on-exec cannot be told from the shell: it is closed. Name
-//!   it in `keep_fds`. What counts is what is open at the first call of [`Daemon::new`], [`Instance::at`] or [`supervised`], or
+//!   it in `keep_fds`. So with an inherited descriptor that the program makes its own, as by `File::from_raw_fd`: name it, or
+//!   set close-on-exec. What counts is what is open at the first call of [`Daemon::new`], [`Instance::at`] or [`supervised`], or
 //!   at the attribute. The time is linear in the number of descriptors: three system calls each, and one that closes
 //!   neighbours together.
 //! * Record locks of fcntl(2), as SQLite holds them, are not passed on by a fork: a start that would lose one is refused. Memory
@@ -199,11 +200,12 @@
 //! * Processes that main's body starts before it is ready, and that leave the daemon's process group, are not ended with a
 //!   failed start.
 //! * A program that main's body becomes by exec before it is ready can never be ready, and outlives a launcher that was
-//!   killed. One that it becomes afterwards has no handler for SIGHUP any more.
+//!   killed. One that it becomes afterwards has neither the handler for SIGHUP nor the pid file's lock any more, so that a second
+//!   daemon can start.
 //! * SIGIO is in use until the daemon is ready.
-//! * Who may read the pid file can lock it, and so prevent a start, which then says who it is. Put it into a directory that
+//! * Who may read the pid file can lock it, or a part of it, and so prevent a start, which then says so. Put it into a directory that
 //!   strangers cannot enter. lslocks(8) shows the launcher's pid beside the lock, since that has taken it.
-//! * Exit handlers that `setup` has registered run after the pid file is gone: the last registered runs first.
+//! * Exit handlers that `setup` has registered find the pid file gone: those that were registered last run first, atexit(3).
 //! * After a SIGTERM that nobody handles the pid file is gone while the memory is still being freed and the port is still bound.
 //!   [`Instance::stop`] waits for the process; a script that waits for the file starts too early.
 //! * With a pid file, SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGABRT have a handler. `ctrlc::try_set_handler` takes that for the
@@ -266,6 +268,8 @@ mod inherited;
 mod instance;
 #[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
 mod launch;
+#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+mod procfs;
 #[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
 mod spawn;
 #[cfg(all(target_os = "linux", not(daemon_elsewhere)))]

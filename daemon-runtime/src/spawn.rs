@@ -13,7 +13,7 @@ use nix::unistd::{ForkResult, Pid};
 use crate::daemon_process;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::inherited::note_inherited;
-use crate::launch::message::{Said, receive_from_launcher, send_error};
+use crate::launch::message::{Message, receive_from_launcher, send_error};
 use crate::launch::{fork, socket_pair};
 use crate::start::{DEFAULT_TIMEOUT, flush, start_in_background};
 use crate::step::pid_namespace::refuse_other_pid_namespace;
@@ -45,7 +45,7 @@ pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
     note_inherited();
     // Before the fork: its child is in the other namespace already.
     refuse_other_pid_namespace()?;
-    daemon_process::leave_parent();
+    daemon_process::drop_parents_lock();
     threads::refuse_threads()?;
     refuse_other_pid_namespace()?;
     // What is buffered would appear twice.
@@ -92,9 +92,11 @@ fn wait_for_launcher(channel: &UnixStream, launcher: Pid, limit: Duration) -> Re
             continue;
         }
         match receive_from_launcher(channel) {
-            Ok(Some(Said::Ready(pid))) => daemon = Some(pid),
-            Ok(Some(Said::GoneOn)) => goes_on = true,
-            Ok(Some(Said::Failed(error))) => {
+            Ok(Some(Ok(Message::DaemonReady(pid)))) => daemon = Some(pid),
+            Ok(Some(Ok(Message::Go))) => goes_on = true,
+            // These are the launcher's to hear.
+            Ok(Some(Ok(Message::Started(_) | Message::Ready))) => {}
+            Ok(Some(Err(error))) => {
                 // Its exit code says nothing more.
                 let _ = retry(|| waitpid(launcher, None));
                 return Err(error);

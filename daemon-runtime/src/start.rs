@@ -34,7 +34,7 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 /// Turns this process into the daemon that the options describe.
 pub(crate) fn start(options: Daemon) -> Result<Ready> {
     let foreground = options.foreground.unwrap_or_else(supervisor::supervised);
-    daemon_process::leave_parent();
+    daemon_process::drop_parents_lock();
     // As a launcher the daemon would end. In the foreground a second start harms nobody, unless there is a pid file to keep.
     if is_daemon() && (!foreground || pid_file::is_kept()) {
         let why = "this process is a daemon already";
@@ -63,6 +63,8 @@ pub(crate) fn start_in_background(options: Daemon, client: Option<&UnixStream>) 
     flush()?;
     // Before there is a pid file, which a Ctrl-C must not leave behind.
     let launcher_signals = LauncherSignals::block()?;
+    // Dropped before these let a signal through that ends the process.
+    let created_logs = created_logs;
     let mask = launcher_signals.mask_before();
     let pid_file = lock_pid_file(&options, &credentials)?;
 
@@ -84,23 +86,23 @@ pub(crate) fn start_in_background(options: Daemon, client: Option<&UnixStream>) 
     let (launcher, pid_file) = launch::detach(launch)?;
 
     let in_daemon = || {
-        // Step 10 comes before any file is created.
+        // Step 10. The files of the start have modes of their own, whatever the mask is.
         directory::set_umask(options.umask.unwrap_or(DEFAULT_UMASK));
         // Step 11, while root may still change the root directory.
         directories.enter()?;
-        // Step 9, for stdin. stdout and stderr follow in `hand_over`: until then a failed start is seen at the terminal.
+        // Step 9, for stdin. stdout and stderr follow in `let_launcher_exit`: until then a failed start is seen at the terminal.
         streams.switch_stdin()?;
         if options.reopen_on_sighup {
             reopen::hold_sighup()?;
         }
         // Steps 2 and 3. Not earlier, as the launcher needs its own signals blocked across the fork.
-        signals::undo_inherited(&inherited().signals, &mask, &sigchld)?;
+        signals::reset_inherited(&inherited().signals, &mask, &sigchld)?;
         // Step 4.
-        variables.clear();
+        variables.remove();
         environment::pass_sockets(!sockets.is_empty());
         environment::set_user(&credentials);
         // Step 12, which needs the daemon's pid; its lock is held since before the fork.
-        let ready_mark = publish_pid_file(pid_file)?;
+        let ready_mark = become_daemon(pid_file)?;
         // Step 13 comes last: all the others may need root's rights.
         drop_privileges(&options, &credentials)?;
         launcher.watch_launcher()?;
@@ -125,8 +127,8 @@ fn start_in_foreground(options: Daemon) -> Result<Ready> {
 
 fn become_service(options: &Daemon) -> Result<Option<ReadyMark>> {
     let credentials = check(options)?;
-    if !credentials.is_unchanged() {
-        // The environment changes.
+    if !credentials.is_unchanged() || options.no_new_privileges {
+        // The environment changes; and the attribute of prctl(2) is the calling thread's alone.
         threads::refuse_threads()?;
     }
     supervisor::connect()?;
@@ -140,7 +142,7 @@ fn become_service(options: &Daemon) -> Result<Option<ReadyMark>> {
         reopen::hold_sighup()?;
     }
     environment::set_user(&credentials);
-    let ready_mark = publish_pid_file(pid_file)?;
+    let ready_mark = become_daemon(pid_file)?;
     drop_privileges(options, &credentials)?;
     Ok(ready_mark)
 }
@@ -158,16 +160,14 @@ fn lock_pid_file(options: &Daemon, credentials: &Credentials) -> Result<Option<P
     options.pid_file.as_deref().map(lock).transpose()
 }
 
-/// Writes the pid file, and sees to its end.
-fn publish_pid_file(pid_file: Option<PidFile>) -> Result<Option<ReadyMark>> {
+/// Makes this process the daemon, whose pid is in the file, and which removes that at its end.
+fn become_daemon(pid_file: Option<PidFile>) -> Result<Option<ReadyMark>> {
     mark_as_daemon()?;
-    let Some(pid_file) = pid_file else {
-        return if process::id() == 1 { termination::handle_termination().map(|()| None) } else { Ok(None) };
-    };
-    pid_file.write()?;
-    let ready_mark = pid_file.keep_for_life()?;
-    termination::handle_termination()?;
-    Ok(Some(ready_mark))
+    let ready_mark = pid_file.map(PidFile::publish).transpose()?;
+    if ready_mark.is_some() || process::id() == 1 {
+        termination::handle_termination()?;
+    }
+    Ok(ready_mark)
 }
 
 fn drop_privileges(options: &Daemon, credentials: &Credentials) -> Result<()> {
@@ -191,6 +191,7 @@ pub(crate) fn flush() -> Result<()> {
         // Another thread may hold the lock, and std has no way to try it: so a thread waits for it, and this one only for
         // some time. What is buffered is then written by who has the lock.
         let started = Instant::now();
+        // Where no thread can be had, what is buffered is written with the next line, or at the end.
         if let Ok(flush) = std::thread::Builder::new().spawn(flush_stdout) {
             while !flush.is_finished() && started.elapsed() < FLUSH_PATIENCE {
                 std::thread::sleep(Duration::from_micros(100));
@@ -271,13 +272,8 @@ impl Ready {
     pub fn notify(self) {
         let Ready { on_ready, detached } = self;
         let told = match detached {
-            Some(detached) => detached.hand_over(&on_ready),
-            None => {
-                // Before READY=1, which gives the socket up.
-                let on_sighup = OnSighup { notify_socket: supervisor::reload_socket(), ..OnSighup::default() };
-                let done = on_ready.act().inspect_err(supervisor::report_failure);
-                done.and_then(|()| supervisor::report_ready()).map(|()| on_ready.begin_reopening(on_sighup))
-            }
+            Some(detached) => detached.let_launcher_exit(&on_ready),
+            None => on_ready.tell_supervisor(),
         };
         told.unwrap_or_else(|error| error.exit());
         thread::daemon_is_ready();
@@ -286,15 +282,14 @@ impl Ready {
 
 impl Detached {
     /// Takes the streams from the launcher, and lets it exit: step 9 for stdout and stderr, and step 14.
-    fn hand_over(self, on_ready: &OnReady) -> Result<()> {
+    fn let_launcher_exit(self, on_ready: &OnReady) -> Result<()> {
         let Detached { launcher, streams, trace } = self;
-        // Here, before anything is dropped: what has the numbers of these descriptors now would be closed.
-        launcher.check_channel().unwrap_or_else(|error| error.exit());
+        launcher.check_channel()?;
         flush()?;
         let old_stderr = streams.switch_output()?;
         let told = ManuallyDrop::into_inner(streams)
             .close()
-            .and_then(|logs| on_ready.act().map(|()| logs))
+            .and_then(|logs| on_ready.set_sigchld_and_mark().map(|()| logs))
             .and_then(|logs| launcher.report_ready(trace.is_on()).map(|()| logs));
         match told {
             Ok(logs) => on_ready.begin_reopening(OnSighup { logs, notify_socket: None }),
@@ -317,7 +312,19 @@ impl OnReady {
         OnReady { reopen_on_sighup, ignore_sigchld, ready_mark }
     }
 
-    fn act(&self) -> Result<()> {
+    fn tell_supervisor(&self) -> Result<()> {
+        let reload_socket = || {
+            self.set_sigchld_and_mark()?;
+            // Before READY=1, which gives the socket up.
+            supervisor::reload_socket()
+        };
+        let notify_socket = reload_socket().inspect_err(supervisor::report_failure)?;
+        supervisor::report_ready()?;
+        self.begin_reopening(OnSighup { notify_socket, ..OnSighup::default() });
+        Ok(())
+    }
+
+    fn set_sigchld_and_mark(&self) -> Result<()> {
         if self.ignore_sigchld {
             signals::ignore_sigchld()?;
         }

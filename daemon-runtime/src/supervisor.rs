@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::ops::Range;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -18,7 +18,8 @@ use nix::libc::{c_int, c_void};
 use crate::errno::errno_of;
 use crate::error::{Error, Result, Step};
 use crate::inherited::note_inherited;
-use crate::sys;
+use crate::step::streams::OpenFile;
+use crate::{procfs, sys};
 
 /// Returns whether a supervisor runs this process and wants it in the foreground. The default of the option `foreground`.
 ///
@@ -116,7 +117,7 @@ pub(crate) fn has_controlling_terminal() -> bool {
 
 fn is_child_of_init() -> bool {
     const INITS: [&str; 6] = ["init", "tini", "docker-init", "dumb-init", "catatonit", "podman-init"];
-    let is_init = || fs::read_to_string("/proc/1/comm").is_ok_and(|name| INITS.contains(&name.trim_end()));
+    let is_init = || procfs::read("/proc/1/comm").is_ok_and(|name| INITS.contains(&name.trim_end()));
     // In a /proc of an outer pid namespace this process has another number, and process 1 is another one.
     let is_own_proc =
         || fs::read_link("/proc/self").is_ok_and(|number| number == Path::new(&process::id().to_string()));
@@ -147,7 +148,8 @@ pub(crate) fn notify_if_start_fails() -> Result<()> {
     let Some(address) = initial().notify_socket.clone() else { return Ok(()) };
     let mut waiting = waiting();
     if waiting.is_none() {
-        sys::at_exit_with_code(report_early_exit).map_err(|errno| unreachable_socket(&address, errno))?;
+        sys::at_exit_with_code(report_early_exit)
+            .map_err(|errno| Error::system(Step::Ready, "register what tells the supervisor of an early end", errno))?;
         *waiting = Some(Waiting { pid: process::id(), address, socket: None });
     }
     Ok(())
@@ -215,12 +217,16 @@ extern "C" fn report_early_exit(code: c_int, _: *mut c_void) {
 }
 
 /// Returns a socket to tell a supervisor that waits about a reload.
-pub(crate) fn reload_socket() -> Option<UnixDatagram> {
-    waiting().as_ref()?.socket.as_ref()?.try_clone().ok()
+pub(crate) fn reload_socket() -> Result<Option<OpenFile>> {
+    let waiting = waiting();
+    let Some(socket) = waiting.as_ref().and_then(|waiting| waiting.socket.as_ref()) else { return Ok(None) };
+    let copy = sys::retry(|| socket.try_clone().map_err(|error| errno_of(&error)));
+    let copy = copy.and_then(|copy| OpenFile::new(copy.into()));
+    copy.map(Some).map_err(|errno| Error::system(Step::Ready, "copy the socket of NOTIFY_SOCKET", errno))
 }
 
 /// Says that a reload begins: sd_notify(3). Async-signal-safe.
-pub(crate) fn send_reloading(socket: &UnixDatagram) {
+pub(crate) fn send_reloading(socket: &OwnedFd) {
     const START: &[u8] = b"RELOADING=1\nMONOTONIC_USEC=";
     let mut message = [0; START.len() + 20];
     message[..START.len()].copy_from_slice(START);
@@ -238,7 +244,7 @@ pub(crate) fn send_reloading(socket: &UnixDatagram) {
 }
 
 /// Says that the reload has ended. Async-signal-safe.
-pub(crate) fn send_ready_again(socket: &UnixDatagram) {
+pub(crate) fn send_ready_again(socket: &OwnedFd) {
     // As above.
     let _ = nix::unistd::write(socket, b"READY=1");
 }

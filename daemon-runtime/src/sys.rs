@@ -1,6 +1,6 @@
-//! The only unsafe code: system calls that nix does not wrap safely, and what runs inside a signal handler.
+//! The only unsafe code: system calls that nix does not wrap safely.
 //!
-//! Linux calls are named after their manual pages. Each returns `nix`'s `Errno`, and is repeated after a signal: [`retry`].
+//! They are named after their manual pages, and return `nix`'s `Errno`. Those that may wait are repeated after a signal: [`retry`].
 
 #![allow(unsafe_code, clippy::disallowed_methods)]
 
@@ -19,6 +19,8 @@ use nix::libc::{self, c_int, c_void, siginfo_t};
 use nix::poll::PollTimeout;
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Gid, Pid};
+
+use crate::procfs;
 
 /// Repeats a call for as long as a signal interrupts it.
 pub(crate) fn retry<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
@@ -178,7 +180,8 @@ pub(crate) fn has_seccomp_filter() -> bool {
 /// the kernel or a filter lacks that call.
 pub(crate) fn close_inherited(first: RawFd, last: RawFd) -> nix::Result<()> {
     // SAFETY: closing a descriptor under an object that owns it would be unsound. These have no owner: they were open
-    // when the program started, and `step::descriptors` has left out those that it has taken over since.
+    // when the program started, and a program that makes such a number an object's says so, by `unsafe` of its own, and has to
+    // set close-on-exec or name it in `keep_fds`, as the documentation asks: `step::descriptors` has left these out.
     match unsafe { close_range(first, last) } {
         Err(Errno::ENOSYS | Errno::EPERM) => (first..=last).try_for_each(|fd| {
             // SAFETY: as above.
@@ -248,6 +251,8 @@ pub(crate) struct FileStatus {
     pub(crate) group: libc::gid_t,
     pub(crate) is_empty: bool,
     pub(crate) is_setgid: bool,
+    /// A directory in which everybody may create, and each may remove his own: /tmp.
+    pub(crate) is_sticky_for_all: bool,
 }
 
 impl From<&std::fs::Metadata> for FileId {
@@ -268,6 +273,7 @@ impl From<libc::stat64> for FileStatus {
             group: stat.st_gid,
             is_empty: stat.st_size == 0,
             is_setgid: stat.st_mode & libc::S_ISGID != 0,
+            is_sticky_for_all: stat.st_mode & (libc::S_ISVTX | libc::S_IWOTH) == libc::S_ISVTX | libc::S_IWOTH,
         }
     }
 }
@@ -304,7 +310,8 @@ pub(crate) fn link_target(link: BorrowedFd<'_>, target: &mut [u8]) -> nix::Resul
     retry(|| Errno::result(unsafe { libc::readlinkat(fd, c"".as_ptr(), buffer, size) })).map(|length| length as usize)
 }
 
-/// Whether somebody else has the file open: fcntl(2) gives nobody a lease then, F_SETLEASE. Where there are no leases, no.
+/// Whether somebody else has the file open: fcntl(2) gives nobody a lease then, F_SETLEASE. Where there are no leases, no; where
+/// this process may have none, that is as if.
 ///
 /// Until `fd` is closed, who opens the file must wait, or gets EAGAIN if he does not want to.
 pub(crate) fn is_open_elsewhere(fd: RawFd) -> bool {
@@ -314,7 +321,8 @@ pub(crate) fn is_open_elsewhere(fd: RawFd) -> bool {
     unsafe {
         // Who has to wait would send SIGIO, which ends a process. This one is ignored by default.
         libc::fcntl(fd, F_SETSIG, libc::SIGURG);
-        Errno::result(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK)) == Err(Errno::EAGAIN)
+        let leased = Errno::result(libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK));
+        !matches!(leased, Ok(_) | Err(Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP))
     }
 }
 
@@ -330,8 +338,11 @@ pub(crate) fn mark(fd: &OwnedFd, byte: u8) -> nix::Result<()> {
 }
 
 /// fcntl(2) F_OFD_GETLK: whether somebody else has marked the file.
+///
+/// Only by a lock for writing, which is what a lock for reading would meet: the other kind anybody may take who may read.
 pub(crate) fn is_marked(fd: &OwnedFd, byte: u8) -> nix::Result<bool> {
     let mut lock = lock_of(byte);
+    lock.l_type = libc::F_RDLCK as libc::c_short;
     retry(|| fcntl(fd, FcntlArg::F_OFD_GETLK(&mut lock)))?;
     Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
 }
@@ -347,7 +358,7 @@ fn lock_of(byte: u8) -> libc::flock {
 }
 
 /// fcntl(2) F_SETOWN: this process gets SIGIO for a descriptor that has O_ASYNC.
-pub(crate) fn own_signals_of(fd: BorrowedFd<'_>) -> nix::Result<()> {
+pub(crate) fn send_sigio_to_us(fd: BorrowedFd<'_>) -> nix::Result<()> {
     // SAFETY: the command takes a pid by value and touches no memory.
     let call = || unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETOWN, libc::getpid()) };
     retry(|| Errno::result(call()).map(drop))
@@ -464,24 +475,25 @@ pub(crate) fn drop_capabilities() -> nix::Result<()> {
     retry(|| Errno::result(unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), none.as_ptr()) }).map(drop))
 }
 
-/// Whether this thread has any capability, effective, permitted or inheritable: capget(2).
+/// Whether this thread has any capability, effective, permitted or inheritable.
 pub(crate) fn has_capabilities() -> nix::Result<bool> {
-    let mut header = capability_header();
-    let mut sets = [0_u32; 6];
-    // SAFETY: as in `drop_capabilities`, and the kernel writes no more than the two structs.
-    let mut call = || unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
-    retry(|| Errno::result(call()).map(drop))?;
-    Ok(sets.iter().any(|set| *set != 0))
+    capability_sets().map(|sets| sets.iter().any(|set| *set != 0))
 }
 
 /// Whether this thread has one of the capabilities of capabilities(7) in effect, by its number below 32.
 pub(crate) fn has_effective_capability(number: u32) -> bool {
+    // The first word is what is effective of the first 32.
+    capability_sets().is_ok_and(|sets| sets[0] & 1 << number != 0)
+}
+
+/// capget(2).
+fn capability_sets() -> nix::Result<[u32; 6]> {
     let mut header = capability_header();
     let mut sets = [0_u32; 6];
     // SAFETY: as in `drop_capabilities`, and the kernel writes no more than the two structs.
     let mut call = || unsafe { libc::syscall(libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr()) };
-    // The first word is what is effective of the first 32.
-    retry(|| Errno::result(call()).map(drop)).is_ok() && sets[0] & 1 << number != 0
+    retry(|| Errno::result(call()))?;
+    Ok(sets)
 }
 
 /// Leaves the session keyring, keyrings(7), and with it the keys of whoever started the process: keyctl(2).
@@ -575,7 +587,7 @@ pub(crate) fn set_env(name: &OsStr, value: Option<&OsStr>) {
 /// show them. Variables that were set since are elsewhere and stay.
 pub(crate) fn overwrite_initial_env(is_kept: impl Fn(&[u8]) -> bool) {
     // Numbers 50 and 51 of proc_pid_stat(5) are where they begin and end. The second field has a name that may hold anything.
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let stat = procfs::read("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split_ascii_whitespace().collect();
     let address = |number: usize| fields.get(number - 3).and_then(|field| field.parse::<usize>().ok()).unwrap_or(0);
     let (start, end) = (address(50), address(51));
@@ -634,6 +646,9 @@ pub(crate) fn is_ignored(signal: c_int) -> nix::Result<bool> {
 
 /// MIPS has its flags before the handler, and 128 signals.
 const IS_MIPS: bool = cfg!(any(target_arch = "mips", target_arch = "mips64"));
+
+#[cfg(any(target_arch = "sparc", target_arch = "sparc64"))]
+compile_error!("rt_sigaction(2) takes other arguments on SPARC, where this crate has not been tried");
 
 /// The size of the kernel's set of signals in bytes.
 const SIGSET_SIZE: usize = if IS_MIPS { 16 } else { 8 };

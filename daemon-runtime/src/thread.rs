@@ -21,7 +21,7 @@
 //! | returns | it waits; then the process exits with what main returned |
 //! | panics | it waits; then the process exits with 101 |
 //! | returns or panics before [`Ready::notify`](crate::Ready::notify) | the start has failed: it does not wait |
-//! | or another thread calls [`std::process::exit`] | the process exits at once |
+//! | calls [`std::process::exit`], as any thread may | the process exits at once |
 //!
 //! If a thread panics and is not [joined](JoinHandle::join), the process exits with 101, as if main had panicked: so a lost
 //! worker is not taken for success. [`limit_wait`] limits the wait. A main that calls

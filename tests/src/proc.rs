@@ -65,7 +65,7 @@ impl Proc {
     /// The living process `pid`. A zombie is dead: process 1 of a container may take its time to reap one.
     pub fn of(pid: i32) -> Option<Proc> {
         let at = Path::new("/proc").join(pid.to_string());
-        let stat = fs::read_to_string(at.join("stat")).ok()?;
+        let stat = read_text(at.join("stat")).ok()?;
         let (name, rest) = stat.split_once('(')?.1.rsplit_once(") ")?;
         let stat: Vec<&str> = rest.split(' ').collect();
         let state = stat[0].chars().next()?;
@@ -108,14 +108,14 @@ impl Proc {
 
     /// Whether `pid` lives; cheaper than [`Proc::of`].
     pub fn lives(pid: i32) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let stat = read_text(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
     }
 
     /// How many children of `pid` are dead and not waited for.
     pub fn zombies(pid: i32) -> usize {
         let is_one = |child: &i32| {
-            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            let stat = read_text(format!("/proc/{child}/stat")).unwrap_or_default();
             stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(&format!("Z {pid} ")))
         };
         processes().iter().filter(|child| is_one(child)).count()
@@ -141,7 +141,7 @@ impl Proc {
     pub fn is_reaper(pid: i32) -> bool {
         // Not `of`: these may be other users', whose descriptors are nobody's business.
         let parent = |pid: i32| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            let stat = read_text(format!("/proc/{pid}/stat")).ok()?;
             stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
         };
         let mut ancestor = Some(std::process::id() as i32);
@@ -163,7 +163,7 @@ pub fn processes() -> Vec<i32> {
 
 /// The lines of a file, which are a name, a colon and a value each.
 fn fields(path: &Path) -> Option<BTreeMap<String, String>> {
-    let text = fs::read_to_string(path).ok()?;
+    let text = read_text(path).ok()?;
     let fields = text.lines().filter_map(|line| line.split_once(':'));
     Some(fields.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect())
 }
@@ -179,4 +179,9 @@ fn descriptors(directory: &Path) -> Option<BTreeMap<i32, PathBuf>> {
             })
             .collect(),
     )
+}
+
+/// A name in there may be no text.
+fn read_text(path: impl AsRef<Path>) -> std::io::Result<String> {
+    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
 }

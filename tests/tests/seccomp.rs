@@ -66,13 +66,17 @@ fn a_filter_of_the_body_forbids_a_call() {
         ("deny", libc::SYS_read, refused),
     ];
     for (filter, call, (code, says)) in filters {
-        let family = Family::new();
-        let pid_file = family.path("pid");
-        let end = family.launch(READY).env("DAEMON_PID_FILE", &pid_file);
-        let end = end.args([&format!("{filter}={call}"), "notify", "pause"]).run();
-        end.assert_code(code).assert_one_line().assert_says(&[says]);
-        assert!(!pid_file.exists(), "{filter}={call}");
-        family.assert_gone();
+        // Where no stream is switched, nothing is closed before the daemon is ready.
+        for streams in [&[][..], &["DAEMON_STDIN", "DAEMON_STDOUT", "DAEMON_STDERR"]] {
+            let family = Family::new();
+            let pid_file = family.path("pid");
+            let launch = family.launch(READY).env("DAEMON_PID_FILE", &pid_file);
+            let launch = streams.iter().fold(launch, |launch, stream| launch.env(stream, "INHERIT"));
+            let end = launch.args([&format!("{filter}={call}"), "notify", "pause"]).run();
+            end.assert_code(code).assert_one_line().assert_says(&[says]);
+            assert!(!pid_file.exists(), "{filter}={call}");
+            family.assert_gone();
+        }
     }
 }
 

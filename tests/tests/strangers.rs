@@ -1,11 +1,14 @@
 //! Processes that hold the lock of a pid file and are not its daemon: a start and `Instance` say at once who it is.
 
 use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant as Clock};
 
 use daemon_runtime::Instance;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::accounts::{AS_ALICE, AS_NOBODY, launch_as};
@@ -228,4 +231,64 @@ fn number_of_a_thread() {
         );
         drop(running);
     }
+}
+
+/// A lock for reading on a part of the file, which whoever may read it can have; for as long as the file is open.
+fn lock_part(pid_file: &Path, byte: libc::off_t) -> fs::File {
+    let file = fs::File::open(pid_file).expect("everybody may read it");
+    let (kind, whence) = (libc::F_RDLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
+    let lock = libc::flock { l_type: kind, l_whence: whence, l_start: byte, l_len: 1, l_pid: 0 };
+    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).expect("it may be locked");
+    file
+}
+
+/// The marks of a daemon in its pid file cannot be made by who may only read it.
+#[test]
+fn reader_that_forges_the_marks() {
+    let family = family();
+    let (pid_file, victim) = (family.path("pid"), family.launch(env!("CARGO_BIN_EXE_pausing")).start());
+    fs::write(&pid_file, format!("{}\n", victim.pid())).expect("what an earlier daemon has left");
+    let _stranger = lock(&family, &[], "--exclusive", &pid_file);
+    let _marks = [lock_part(&pid_file, 0), lock_part(&pid_file, 1)];
+    let daemon = Instance::at(&pid_file);
+    assert!(!daemon.is_ready().unwrap_or(false), "it is taken for ready");
+    let error = daemon.signal(Signal::SIGTERM as i32).expect_err("nobody runs");
+    assert_eq!(error.exit_code(), 69, "{error}");
+    assert!(Proc::lives(victim.pid()), "another process was signalled");
+}
+
+/// A part of the file that a stranger has locked prevents a start, which says so.
+#[test]
+fn reader_of_a_part() {
+    for byte in [0, 1] {
+        let family = family();
+        let pid_file = family.path("pid");
+        fs::write(&pid_file, "").expect("a file");
+        let stranger = lock_part(&pid_file, byte);
+        let end = launch(&family, &pid_file).args(["notify", "pause"]).run();
+        end.assert_code(69).assert_one_line();
+        end.assert_says(&["cannot mark pid file", "another process has locked a part of it", "lslocks(8)"]);
+        family.assert_gone();
+        drop(stranger);
+    }
+}
+
+/// Names that are no text: of the daemon's process, which the kernel cuts within a character, and of a mount.
+#[test]
+#[ignore = "needs root"]
+fn names_that_are_no_text() {
+    let family = family();
+    fs::set_permissions(family.directory(), Permissions::from_mode(0o1777)).expect("its mode");
+    let (pid_file, program) = (family.path("pid"), family.path("цццццццццц"));
+    let script =
+        "cp \"$0\" \"$1\" && mkdir \"$2\" && mount -t tmpfs none \"$2\" && exec \"$1\" notify touch=body pause";
+    let odd = std::ffi::OsStr::from_bytes(b"odd\xff");
+    let launch = family.launch("unshare").args(["--mount", "sh", "-c", script, READY]).arg(&program);
+    let launch = launch.arg(family.path(odd)).env("DAEMON_USER", "nobody").env("DAEMON_PID_FILE", &pid_file);
+    launch.env("DAEMON_KEEP_ENV", "DAEMON_TEST_FAMILY").env("SECRET", "swordfish").run().assert_code(0);
+    let daemon = family.daemon();
+    let environ = Proc::environ(daemon.pid).concat();
+    assert!(!String::from_utf8_lossy(&environ).contains("swordfish"), "the environment is not overwritten");
+    Instance::at(&pid_file).stop(DEADLINE).expect("root may stop it");
+    family.assert_gone();
 }

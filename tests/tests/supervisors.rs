@@ -278,6 +278,28 @@ fn notifies_of_reloads_at_once() {
     });
 }
 
+/// A body that closes every descriptor has something else at the number of the socket that a reload is told by.
+#[test]
+fn reload_after_all_was_closed() {
+    let family = Family::new();
+    let path = family.path("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("NOTIFY_SOCKET", &path);
+    let words = ["notify", "close_all", "write=data"].into_iter().chain(["keep_open=data"; 9]).chain([
+        "touch=body",
+        "wait=go",
+        "touch=end",
+        "pause",
+    ]);
+    let server = launch.env("DAEMON_REOPEN_ON_SIGHUP", "").args(words).start();
+    assert_eq!(receive(&socket), "READY=1", "the start");
+    family.daemon();
+    server.signal(Signal::SIGHUP);
+    symlink("-", family.path("go")).expect("a mark");
+    family.at("end");
+    assert_eq!(read(&family.path("data")).expect("the data"), "precious data");
+}
+
 /// Only a start can fail: a client's command that is done with code 0 tells nothing.
 #[test]
 fn no_false_alarm() {

@@ -95,3 +95,13 @@ fn preloaded_thread() {
     launch().run().assert_code(70).assert_one_line().assert_says(&["thread", "LD_PRELOAD"]);
     family.assert_gone();
 }
+
+/// no_new_privileges is of one thread: those that `setup` has started would not have it.
+#[test]
+fn no_new_privileges_of_a_process_with_threads() {
+    let family = Family::new();
+    let launch = family.launch(READY).env("DAEMON_FOREGROUND", "1").env("DAEMON_THREAD", "1");
+    let end = launch.env("DAEMON_NO_NEW_PRIVILEGES", "").run();
+    end.assert_code(70).assert_one_line().assert_says(&["the process already has threads"]);
+    family.assert_gone();
+}

@@ -212,3 +212,20 @@ fn readme_has_two_commands() {
     assert_eq!(commands, ["cargo run -p hello", "cargo test --workspace"]);
     assert!(!readme.contains("```bash"), "there are more commands");
 }
+
+/// Each message of the guide stands in the source: from `cannot` to the first part that differs.
+#[test]
+fn messages_of_the_guide_are_in_the_source() {
+    let guide = source("daemon-runtime/src/guide/errors.md");
+    let code: String =
+        files("daemon-runtime/src").iter().filter(|file| file.ends_with(".rs")).map(|file| source(file)).collect();
+    let messages: Vec<&str> = guide.split('`').skip(1).step_by(2).filter_map(|it| it.strip_prefix("cannot ")).collect();
+    assert!(messages.len() > 50, "only {messages:?}");
+    for message in messages {
+        let differs = |it: char| "…:=".contains(it) || it.is_ascii_digit();
+        let fixed = message.split(differs).next().unwrap_or_default().trim_end();
+        // The verb, and the name of the stream, are put in.
+        let built = fixed.ends_with(" pid file") || fixed.starts_with("open ");
+        assert!(built || code.contains(fixed), "no error says {fixed:?}");
+    }
+}

@@ -14,6 +14,7 @@ use nix::unistd::{Pid, getppid};
 
 use super::failed;
 use super::message::Message;
+use crate::errno::errno_of;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::step::pid_file::remove_kept;
 use crate::sys::{self, FileId, Published, retry};
@@ -64,7 +65,7 @@ impl LauncherHandle {
         let action_before = sys::disposition(Signal::SIGIO as c_int).map_err(failed)?;
         WATCH.publish(Watch { channel: self.channel.as_raw_fd(), channel_id: self.channel_id, action_before });
         sys::set_handler(Signal::SIGIO, end_without_launcher).map_err(failed)?;
-        sys::own_signals_of(self.channel.as_fd()).map_err(failed)?;
+        sys::send_sigio_to_us(self.channel.as_fd()).map_err(failed)?;
         self.set_status(OFlag::O_ASYNC).map_err(failed)?;
         // It may have died before.
         match sys::hung_up(self.channel.as_raw_fd()) {
@@ -89,13 +90,15 @@ impl LauncherHandle {
         retry(|| fcntl(&*self.channel, FcntlArg::F_SETFL(flags))).map(drop)
     }
 
-    /// Makes the call that comes after READY, while its end is still the start's: the body may have forbidden it with
+    /// Makes the calls that come after READY, while its end is still the start's: the body may have forbidden one with
     /// seccomp(2), on pain of death.
     fn probe_calls_after_ready(&self) -> Result<()> {
         if !sys::has_seccomp_filter() {
             return Ok(());
         }
         let failed = |errno| failed("listen to the launcher", errno);
+        let copy = retry(|| self.channel.try_clone().map_err(|error| errno_of(&error))).map_err(failed)?;
+        sys::close(copy.into()).map_err(failed)?;
         self.set_status(OFlag::O_NONBLOCK).map_err(failed)?;
         match Message::receive(&self.channel) {
             Err(Errno::EAGAIN) => self.set_status(OFlag::empty()).map_err(failed),
@@ -146,5 +149,5 @@ fn wait_for_new_parent(launcher: Pid) {
 
 fn launcher_died() -> Error {
     let why = "the launcher has died";
-    Error::new(Step::Launch, ErrorKind::TimedOut, "start the daemon", why).advise("start it again")
+    Error::new(Step::Launch, ErrorKind::Interrupted, "start the daemon", why).advise("start it again")
 }

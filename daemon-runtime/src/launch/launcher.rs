@@ -106,7 +106,7 @@ struct Events {
 
 impl Launcher<'_> {
     /// Waits until the start has ended, and exits as it has ended.
-    pub(super) fn supervise(mut self, daemon_end: UnixStream) -> ! {
+    pub(super) fn wait_and_exit(mut self, daemon_end: UnixStream) -> ! {
         // Only the daemon holds its end, so that its death is seen at the other.
         match close(daemon_end).map_err(FailedStart::from).and_then(|()| self.wait_until_ready()) {
             // daemon(7), step 15.
@@ -170,7 +170,7 @@ impl Launcher<'_> {
         match Message::receive(channel).map_err(|errno| failed("listen to the daemon", errno))? {
             Some(Message::Started(pid)) => self.daemon = Some(pid),
             Some(Message::Ready) => self.ready = true,
-            Some(Message::Go) => return Err(failed("listen to the daemon", Errno::EBADMSG)),
+            Some(Message::Go | Message::DaemonReady(_)) => return Err(failed("listen to the daemon", Errno::EBADMSG)),
             // Its death will be seen next; or it has executed another program, which can never be ready.
             None => self.channel = None,
         }
@@ -220,7 +220,7 @@ impl Launcher<'_> {
     fn send_go(&mut self) -> Result<bool> {
         let Some(channel) = &self.channel else { return Ok(false) };
         if let (Some(client), Some(daemon)) = (self.client, self.daemon) {
-            Message::Started(daemon).send(client).map_err(|errno| failed("tell the client", errno))?;
+            Message::DaemonReady(daemon).send(client).map_err(|errno| failed("tell the client", errno))?;
         }
         match Message::Go.send(channel) {
             Ok(()) => Ok(true),
@@ -385,10 +385,8 @@ impl LauncherSignals {
     }
 
     /// Closes the descriptor in a child. The signals stay blocked until the daemon has reset the mask.
-    pub(super) fn leave_blocked(self) -> Result<()> {
+    pub(super) fn leave_blocked(self) {
+        // SignalFd closes the descriptor, and what is closed here is not the launcher's: nothing is lost if that fails.
         self.blocked.leave_blocked();
-        // SignalFd closes it, and what is closed here is not the launcher's: nothing is lost if that fails.
-        drop(self.fd);
-        Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::sys::{self, retry};
 use crate::trace::Trace;
 
 /// Leaves the shell's session and forks the daemon. Only the daemon returns, with its end of the channel.
-pub(super) fn run(channel: UnixStream, trace: Trace) -> Result<UnixStream> {
+pub(super) fn fork_daemon(channel: UnixStream, trace: Trace) -> Result<UnixStream> {
     trace.print_row("first fork");
     // daemon(7), step 6. A new session has no controlling terminal.
     retry(setsid).map_err(|errno| failed("create a session", errno))?;

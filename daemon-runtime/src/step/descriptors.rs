@@ -13,6 +13,7 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use crate::errno::errno_of;
 use crate::error::{self, Error, ErrorKind, Step};
+use crate::procfs;
 use crate::sys::{self, FileId, retry};
 
 /// The first descriptor that is no standard stream.
@@ -49,7 +50,7 @@ fn list_numbers() -> nix::Result<Vec<RawFd>> {
     let entries = match retry(|| fs::read_dir("/proc/self/fd").map_err(errno)) {
         // Without /proc each number below the limit may be open.
         Err(Errno::ENOENT | Errno::EACCES) => {
-            let limit = RawFd::try_from(getrlimit(Resource::RLIMIT_NOFILE)?.0).unwrap_or(RawFd::MAX);
+            let limit = RawFd::try_from(getrlimit(Resource::RLIMIT_NOFILE)?.1).unwrap_or(RawFd::MAX);
             return Ok((FIRST..limit.min(LAST)).collect());
         }
         entries => entries?,
@@ -69,7 +70,7 @@ fn list_numbers() -> nix::Result<Vec<RawFd>> {
 
 /// Returns the size of the table of descriptors, above which no number is open: proc_pid_status(5), `FDSize`.
 fn table_size() -> Option<RawFd> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let status = procfs::read("/proc/self/status").ok()?;
     status.lines().find_map(|line| line.strip_prefix("FDSize:"))?.trim().parse().ok()
 }
 

@@ -109,7 +109,7 @@ impl<'a> Unwanted<'a> {
         Unwanted::These(env::vars_os().map(|(name, _)| name).filter(is_unwanted).collect())
     }
 
-    pub(crate) fn clear(self) {
+    pub(crate) fn remove(self) {
         let keep = match self {
             Unwanted::These(names) => return names.iter().for_each(|name| set_env(name, None)),
             Unwanted::AllBut(keep) => keep,

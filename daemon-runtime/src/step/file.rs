@@ -67,7 +67,7 @@ impl FilePath {
     }
 
     /// Returns the path that the opened file has inside a new root.
-    pub(crate) fn in_root(self, root: Option<&Path>, file: FileId) -> Self {
+    pub(crate) fn seen_in(self, root: Option<&Path>, file: FileId) -> Self {
         let Some(root) = root else { return self };
         let inside = || {
             let whole = Path::new(self.as_os_str()).canonicalize().ok()?;
@@ -174,7 +174,13 @@ impl FilePath {
                 return if is_last { act(directory, name, false) } else { Err(Errno::ENOTDIR) };
             }
             links += 1;
-            if ![0, root].contains(&status.owner) {
+            // In a user namespace all users that it does not know look like the owner of `/`; in a directory like /tmp, which
+            // is everybody's, the link may be any of theirs.
+            let is_shared = || match &reached {
+                Some(directory) => sys::file_status(directory.as_raw_fd()).is_ok_and(|status| status.is_sticky_for_all),
+                None => false,
+            };
+            if status.owner != 0 && (status.owner != root || is_shared()) {
                 return Err(UNTRUSTED_LINK);
             } else if links > MAX_LINKS {
                 return Err(Errno::ELOOP);

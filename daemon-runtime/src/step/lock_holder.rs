@@ -9,10 +9,10 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, geteuid};
 
-use crate::sys;
+use crate::{procfs, sys};
 
 /// How long a start may take until it has written its pid.
-const PATIENCE: Duration = Duration::from_secs(5);
+const START_PATIENCE: Duration = Duration::from_secs(5);
 /// How long somebody may hold a shared lock, who only looks whether the daemon runs.
 const GLANCE: Duration = Duration::from_secs(1);
 /// Before that nobody is looked for: most starts have written their pid by then.
@@ -58,7 +58,7 @@ pub(crate) fn check_start(pid_file: &OwnedFd, owner: u32, waited: Duration) -> O
             why: format!("held by {holder}, which is no daemon of this pid file"),
             advice: "end it, and put the pid file into a directory that strangers cannot enter",
         }),
-        _ if waited < PATIENCE => None,
+        _ if waited < START_PATIENCE => None,
         holder => {
             let holder = holder.map_or("a process".into(), |holder| holder.to_string());
             let why = format!("held by {holder}, which has not written its pid");
@@ -69,7 +69,7 @@ pub(crate) fn check_start(pid_file: &OwnedFd, owner: u32, waited: Duration) -> O
 
 /// Whether there is no such process, or it waits to be reaped.
 pub(crate) fn has_ended(pid: Pid) -> bool {
-    let stat = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let stat = || procfs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
     kill(pid, None) == Err(Errno::ESRCH) || stat().rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
 }
 
@@ -82,9 +82,9 @@ struct Lock {
 impl Lock {
     fn on(file: &OwnedFd) -> Option<Self> {
         // Not the device of stat(2): on btrfs and overlay file systems that is another one.
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
+        let info = procfs::read(format!("/proc/self/fdinfo/{}", file.as_raw_fd())).ok()?;
         let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?.trim();
-        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let mounts = procfs::read("/proc/self/mountinfo").ok()?;
         let mut mounts = mounts.lines().map(|line| line.split(' '));
         let (major, minor) = mounts
             .find_map(|mut fields| fields.next().filter(|id| *id == mount).and(fields.nth(1)))?
@@ -97,7 +97,7 @@ impl Lock {
     /// Finds a process that holds it: who has locked it, or if that has ended, who has it open all the same. Not where /proc is
     /// hidden, nor in another pid namespace.
     fn holder(&self) -> Option<LockHolder> {
-        let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+        let locks = procfs::read("/proc/locks").unwrap_or_default();
         // The second field of a line about somebody who waits is another one.
         let locked = locks.lines().filter(|line| line.contains(&self.place)).find_map(|line| {
             let mut fields = line.split_ascii_whitespace().skip(1);
@@ -124,7 +124,7 @@ impl Lock {
     /// What /proc says of each descriptor by which a process has the locked file open; `None` if that cannot be seen.
     fn openings(&self, pid: Pid) -> Option<Vec<String>> {
         let listed = fs::read_dir(format!("/proc/{pid}/fdinfo")).ok()?;
-        let mut seen = listed.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok()).peekable();
+        let mut seen = listed.filter_map(|entry| procfs::read(entry.ok()?.path()).ok()).peekable();
         // It has none at all when it is about to end.
         seen.peek()?;
         let is_lock = |line: &str| line.starts_with("lock:") && line.contains(" FLOCK ") && line.contains(&self.place);
@@ -149,7 +149,7 @@ impl LockHolder {
 
     /// Whether it has this pid in the innermost of its pid namespaces.
     fn is_in_namespace_as(&self, pid: Pid) -> bool {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let status = procfs::read(format!("/proc/{}/status", self.pid)).unwrap_or_default();
         let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
         pids.split_ascii_whitespace().next_back() == Some(&pid.to_string())
     }
@@ -159,7 +159,7 @@ impl fmt::Display for LockHolder {
     /// `process 4711 (vim)`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {}", self.pid)?;
-        match fs::read_to_string(format!("/proc/{}/comm", self.pid)) {
+        match procfs::read(format!("/proc/{}/comm", self.pid)) {
             Ok(name) => write!(f, " ({})", name.trim_end()),
             Err(_) => Ok(()),
         }

@@ -88,7 +88,7 @@ impl Log {
         }
         let shown = escape_control(&path.as_os_str().to_string_lossy());
         let log = Log {
-            path: path.in_root(root, file.id()),
+            path: path.seen_in(root, file.id()),
             for_stdout: false,
             for_stderr: false,
             complaint: format!("{}: cannot reopen log file {shown}: ", program_name()),

@@ -79,21 +79,17 @@ impl PidFile {
                 }
             }
         };
-        let path_in_root = full_path.clone().in_root(root, status.id);
-        let file = LockedFile { path: full_path, fd: fd.as_raw_fd(), id: status.id };
-        let locked = PidFile { file, path: path.to_owned(), path_in_root, fd: Some(fd) };
-        let fd = locked.fd.as_ref().expect("it was put there");
         // File systems without modes or owners refuse this and the next, which is no reason not to start. Another user's file,
         // which everybody may write to, is left as it is.
         let is_foreign = !is_new && status.owner != geteuid().as_raw();
-        match retry(|| fchmod(fd, MODE)) {
-            Err(errno) if is_foreign => {
-                // Nothing was changed in it.
-                let _ = locked.leave();
-                return Err(failed(errno));
-            }
+        match retry(|| fchmod(&fd, MODE)) {
+            Err(errno) if is_foreign => return Err(failed(errno)),
             _ => {}
         }
+        let path_in_root = full_path.clone().seen_in(root, status.id);
+        let file = LockedFile { path: full_path, fd: fd.as_raw_fd(), id: status.id };
+        let locked = PidFile { file, path: path.to_owned(), path_in_root, fd: Some(fd) };
+        let fd = locked.fd.as_ref().expect("it was put there");
         if status.owner != geteuid().as_raw() {
             // Another user's daemon has left it: root's `Instance` would not trust it with this one's pid.
             let _ = retry(|| fchown(fd, Some(geteuid()), None));
@@ -103,26 +99,26 @@ impl PidFile {
         Ok(locked)
     }
 
-    /// Closes the file, and so unlocks it, and does not remove it.
-    fn leave(mut self) -> Option<OwnedFd> {
-        self.fd.take()
+    /// Writes this process's pid, and keeps the file.
+    pub(crate) fn publish(self) -> Result<ReadyMark> {
+        self.write()?;
+        self.keep_for_life()
     }
 
-    /// Writes this process's pid.
-    pub(crate) fn write(&self) -> Result<()> {
+    fn write(&self) -> Result<()> {
         let failed = |errno| failed("write", &self.path, errno);
         let line = format!("{}\n", getpid());
         let fd = self.fd.as_ref().expect("it is there until `keep_for_life`");
         // A regular file takes so short a line whole, or not at all.
         match retry(|| nix::unistd::write(fd, line.as_bytes())).map_err(failed)? {
-            written if written == line.len() => sys::mark(fd, WRITTEN).map_err(failed),
+            written if written == line.len() => mark(fd, WRITTEN, &self.path),
             _ => Err(failed(Errno::ENOSPC)),
         }
     }
 
     /// Keeps the lock for the life of this process, which removes the file at its end. Returns what the daemon needs to
     /// mark it as ready.
-    pub(crate) fn keep_for_life(mut self) -> Result<ReadyMark> {
+    fn keep_for_life(mut self) -> Result<ReadyMark> {
         static REGISTERED: AtomicBool = AtomicBool::new(false);
         let failed = |errno| failed("register", &self.path, errno);
         // Both outlive a fork.
@@ -149,7 +145,7 @@ impl ReadyMark {
     pub(crate) fn set(&self) -> Result<()> {
         // A body that has closed all descriptors, as old textbooks say, may have another file at this number.
         match sys::file_id(self.fd.as_raw_fd()) {
-            Ok(id) if id == self.id => sys::mark(&self.fd, READY).map_err(|errno| failed("mark", &self.path, errno)),
+            Ok(id) if id == self.id => mark(&self.fd, READY, &self.path),
             _ => Ok(()),
         }
     }
@@ -241,6 +237,19 @@ pub(crate) fn read_pid(fd: &OwnedFd) -> nix::Result<Option<Pid>> {
     let length = retry(|| pread(fd, &mut content, 0))?;
     let line = content[..length].strip_suffix(b"\n").and_then(|line| std::str::from_utf8(line).ok());
     Ok(line.and_then(|line| line.parse().ok()).filter(|pid| *pid > 0).map(Pid::from_raw))
+}
+
+fn mark(fd: &OwnedFd, byte: u8, path: &Path) -> Result<()> {
+    sys::mark(fd, byte).map_err(|errno| match errno {
+        // By a lock for reading, which whoever may read it can have.
+        Errno::EAGAIN | Errno::EACCES => {
+            let (what, why) = (format!("mark pid file {}", path.display()), "another process has locked a part of it");
+            Error::new(Step::PidFile, ErrorKind::AlreadyRunning, what, why).advise(
+                "find it by lslocks(8) and end it, and put the pid file into a directory that strangers cannot enter",
+            )
+        }
+        errno => failed("mark", path, errno),
+    })
 }
 
 /// Whether the daemon that has locked a pid file has said that it is ready.

@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result, Step};
+use crate::procfs;
 
 /// Refuses a process that holds a record lock on a file that it has open, but for descriptors that are `closed` at the launch.
 /// Before these are closed: with any descriptor of a file go all locks on it.
@@ -16,7 +17,7 @@ pub(crate) fn refuse_record_locks(closed: &[RawFd]) -> Result<()> {
     // Where there is no /proc, locks cannot be seen.
     for entry in fs::read_dir("/proc/self/fdinfo").into_iter().flatten().flatten() {
         let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let info = fs::read_to_string(entry.path()).unwrap_or_default();
+        let info = procfs::read(entry.path()).unwrap_or_default();
         let is_locked = info.lines().any(|line| line.starts_with("lock:") && line.contains(" POSIX "));
         if is_locked && !closed.contains(&fd) {
             let path = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
@@ -32,7 +33,7 @@ pub(crate) fn refuse_record_locks(closed: &[RawFd]) -> Result<()> {
 /// One look at the locks of all processes, since most hold none. Where that is not shown, each descriptor has to be looked at.
 fn may_hold_any() -> bool {
     // What this process is called there: its pid, but another one where /proc is that of an outer pid namespace.
-    let (Ok(locks), Ok(pid)) = (fs::read_to_string("/proc/locks"), fs::read_link("/proc/self")) else { return true };
+    let (Ok(locks), Ok(pid)) = (procfs::read("/proc/locks"), fs::read_link("/proc/self")) else { return true };
     let is_ours = |line: &str| {
         let mut fields = line.split_ascii_whitespace().skip(1);
         fields.next() == Some("POSIX") && fields.nth(2).map(Path::new) == Some(&pid)

@@ -1,7 +1,6 @@
 //! SIGHUP reopens the log files: logrotate(8) has moved the old ones away. In the foreground it tells systemd about a reload
 //! (Type=notify-reload).
 
-use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::errno::Errno;
@@ -10,6 +9,7 @@ use nix::sys::signal::Signal;
 
 use crate::error::{Error, Result, Step};
 use crate::step::log::Log;
+use crate::step::streams::OpenFile;
 use crate::supervisor;
 use crate::sys::{self, Published};
 
@@ -18,7 +18,7 @@ use crate::sys::{self, Published};
 pub(crate) struct OnSighup {
     pub(crate) logs: Vec<Log>,
     /// Where systemd waits to be told about a reload.
-    pub(crate) notify_socket: Option<UnixDatagram>,
+    pub(crate) notify_socket: Option<OpenFile>,
 }
 
 static ON_SIGHUP: Published<OnSighup> = Published::nothing();
@@ -73,6 +73,8 @@ fn work() {
         let seen = WAITING.load(Ordering::Acquire);
         if let Some(OnSighup { logs, notify_socket }) = ON_SIGHUP.get() {
             // In each round, and after the look at what waits: systemd goes on only by a reload that began after its signal.
+            // The program may have closed it, and have another file at this number.
+            let notify_socket = notify_socket.as_ref().and_then(|socket| socket.check().ok());
             if let Some(socket) = notify_socket {
                 supervisor::send_reloading(socket);
             }

@@ -32,7 +32,7 @@ impl InheritedSignals {
 ///
 /// exec has already reset all handlers, so those that are there belong to Rust (stack overflow) or to the program. SIGPIPE
 /// stays ignored as Rust has made it: by default a write to a closed socket would end the daemon.
-pub(crate) fn undo_inherited(
+pub(crate) fn reset_inherited(
     inherited: &nix::Result<InheritedSignals>,
     mask: &SigSet,
     sigchld: &sigaction,

@@ -53,7 +53,9 @@ impl OpenFile {
         self.id
     }
 
-    fn check(&self) -> nix::Result<&OwnedFd> {
+    /// Returns the descriptor if it still is that file; EBADF if not. Two openings of one device cannot be told apart.
+    /// Async-signal-safe.
+    pub(crate) fn check(&self) -> nix::Result<&OwnedFd> {
         if sys::file_id(self.fd.as_raw_fd())? == self.id { Ok(&self.fd) } else { Err(Errno::EBADF) }
     }
 }
