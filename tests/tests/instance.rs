@@ -26,7 +26,7 @@ fn launch<'a>(family: &'a Family, pid_file: &Path) -> Launch<'a> {
 /// Starts a daemon that stays, with these words before that. Its pid.
 #[track_caller]
 fn start(family: &Family, pid_file: &Path, words: &[&str]) -> i32 {
-    launch(family, pid_file).args(["notify"]).args(words).arg("pause").run().assert_code(0);
+    launch(family, pid_file).args(words).args(["notify", "pause"]).run().assert_code(0);
     fs::read_to_string(pid_file).expect("the pid file").trim().parse().expect("a pid")
 }
 

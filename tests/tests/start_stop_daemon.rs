@@ -106,7 +106,7 @@ fn killed() {
 #[ignore = "needs Debian's start-stop-daemon"]
 fn ignores_sigterm() {
     let service = Service::new();
-    service.start(&[], &["notify", "ignore=15", "pause"]).assert_code(0);
+    service.start(&[], &["ignore=15", "notify", "pause"]).assert_code(0);
     service.adopt();
     service.tool(&["--stop", "--retry", "TERM/1"]).assert_code(2);
     service.tool(&["--status"]).assert_code(0);
