@@ -182,6 +182,7 @@ impl Daemon {
         /// certificates.
         chroot: impl PathValue = "\"/var/empty\"";
         /// Whether programs that the daemon starts can gain no rights: PR_SET_NO_NEW_PRIVS(2const). Default: off.
+        /// In the foreground too, a process that already has threads is refused: it would not hold for them.
         no_new_privileges: impl FlagValue = "true";
         /// Whether no core is dumped: RLIMIT_CORE of getrlimit(2) is 0, and the process is not dumpable. Default: off.
         no_core_dumps: impl FlagValue = "true";
