@@ -44,7 +44,8 @@ fn expand(options: &mut Options, mut function: Function, errors: &mut Vec<Error>
     if is_second {
         errors.push(Error::new(Span::call_site(), function::TWICE));
     }
-    let private = private(options, errors).filter(|_| !is_second).filter(|_| {
+    let is_refused = is_second || function.receiver.is_some();
+    let private = private(options, errors).filter(|_| !is_refused).filter(|_| {
         let above = changes_returns(&function.returns).filter(|_| leaves_early);
         let words = "this attribute changes the return type, so that no option can use `?`; put it below `#[daemon]`";
         errors.extend(above.map(|at| Error::new(at, words)));
@@ -58,7 +59,7 @@ fn expand(options: &mut Options, mut function: Function, errors: &mut Vec<Error>
     // A function that no runtime calls may have its attributes where they stand: all of it is in one scope, and one type is
     // returned. But for main the compiler says less if it is taken away.
     let is_simple = !is_async && reader.is_none() && (leaves_early || !function.is_main());
-    let is_direct = is_simple || function.macros.is_empty();
+    let is_direct = is_simple || function.macros.is_empty() || function.receiver.is_some();
     if !is_direct {
         refuse_items_of_the_body(options, &function, errors);
     }
@@ -74,7 +75,7 @@ fn expand(options: &mut Options, mut function: Function, errors: &mut Vec<Error>
         _ => None,
     };
     let parts = Parts { private, options, setup, roles };
-    if let (Some(word), true) = (&function.asyncness, is_direct) {
+    if let (Some(word), true, None) = (&function.asyncness, is_direct, &function.receiver) {
         let words = "`async fn` needs the attribute of a runtime below `#[daemon]`, such as `#[tokio::main]`";
         errors.push(Error::new_spanned(word, words));
         parts.type_checked(&function)
@@ -216,10 +217,11 @@ fn function_roles(mut params: Vec<Param>, options: &Options, errors: &mut Vec<Er
         errors.push(Error::new(setup.name.span(), words));
     }
     let ready = if params.last().is_some_and(Param::is_ready) { params.pop() } else { None };
-    for param in params.iter().filter(|param| param.is_ready()) {
+    let (misplaced, caller): (Vec<Param>, Vec<Param>) = params.into_iter().partition(Param::is_ready);
+    for param in &misplaced {
         errors.push(Error::new_spanned(param, "`Ready` is the last parameter; put it behind the caller's"));
     }
-    Roles { caller: params, ready, ..Roles::default() }
+    Roles { caller, ready, invalid: misplaced, ..Roles::default() }
 }
 
 /// What all ways to expand are made of.
@@ -234,8 +236,11 @@ struct Parts<'a> {
 impl Parts<'_> {
     /// All goes to the top of the function's body.
     fn direct(&self, function: &Function) -> TokenStream {
-        let Function { inert, macros, visibility, word_fn, name, generics, parens, returns, body, .. } = function;
-        let parens = with_stream(parens, list(&self.roles.caller));
+        let Function { inert, macros, visibility, asyncness, word_fn, name, generics, parens, returns, body, .. } =
+            function;
+        let receiver = function.receiver.as_ref().map(|receiver| quote!(#receiver,));
+        let params = list(&self.roles.caller);
+        let parens = with_stream(parens, quote!(#receiver #params));
         let invalid = self.roles.invalid.iter().map(|param| param.set_to(&placeholder()));
         let launch = self.launch(self.roles.setup.as_ref(), None, self.roles.ready.as_ref());
         let body = with_statements(body, quote! { #(#invalid)* #launch });
@@ -244,7 +249,7 @@ impl Parts<'_> {
         let has_items = function.body.stream().into_iter().any(is_item);
         let allow = has_items.then(|| quote_spanned!(Span::mixed_site()=> #[allow(clippy::items_after_statements)]));
         let allow_cfg = self.allow_cfg();
-        quote! { #inert #(#macros)* #allow #allow_cfg #visibility #word_fn #name #generics #parens #returns #body }
+        quote! { #inert #(#macros)* #allow #allow_cfg #visibility #asyncness #word_fn #name #generics #parens #returns #body }
     }
 
     /// For the statements that only rust-analyzer sees.
@@ -342,7 +347,12 @@ impl Parts<'_> {
         let allow_cfg = self.allow_cfg();
         let gone = Ident::new("AnAttributeBelowDaemonHasTakenThisFunctionAway", own);
         let call = match private {
-            Some(_) => quote_spanned!(own=> #inner(#(#passed),*)),
+            // Where the function inside has gone, or returns another type, rustc points at the attribute.
+            Some(_) => {
+                let at = macros.last().map_or(own, |attribute| ends(attribute).1);
+                let arguments = enclosed_at(quote_spanned!(own=> #(#passed),*), at);
+                quote_spanned!(own=> #inner #arguments)
+            }
             None => quote_spanned!(own=> let _ = #inner; loop {}),
         };
         quote_spanned! {own=>
@@ -397,7 +407,7 @@ impl Parts<'_> {
             // Where the type is wrong, rustc's error points at the type.
             Some(param) => {
                 let (first, last) = ends(&param.ty);
-                let start = enclosed_at(quote_spanned!(own=> #private::start), first);
+                let start = enclosed_at(quote_spanned!(own=> #private::start_for_parameter), first);
                 let arguments = enclosed_at(daemon, last);
                 param.set_to(&quote! { #start #arguments })
             }

@@ -34,6 +34,8 @@ pub(crate) struct Function {
     /// The brackets of the parameters, empty.
     pub(crate) parens: Group,
     pub(crate) params: Vec<Param>,
+    /// `&self`, about which an error has been said.
+    pub(crate) receiver: Option<TokenStream>,
     /// `-> …`, and `where` of lifetimes.
     pub(crate) returns: TokenStream,
     pub(crate) body: Group,
@@ -104,8 +106,13 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
     let words = |what: &str| format!("`#[daemon]` needs a function {what}");
     let mut generics = TokenStream::new();
     if input.peek(Token![<]) {
-        while !input.peek(token::Paren) {
-            input.parse::<TokenTree>()?.to_tokens(&mut generics);
+        // Brackets in there, as of `Fn(u8) -> u8`, are no parameters.
+        let (mut depth, mut is_arrow) = (0, false);
+        while depth > 0 || generics.is_empty() {
+            let token = input.parse::<TokenTree>()?;
+            depth += i32::from(is_punct(&token, '<')) - i32::from(is_punct(&token, '>') && !is_arrow);
+            is_arrow = is_punct(&token, '-') || is_punct(&token, '=');
+            token.to_tokens(&mut generics);
         }
         // Lifetimes of borrowed parameters are the caller's.
         let mut parameters = split_parameters(generics.clone().into_iter().skip(1).collect()).into_iter();
@@ -118,7 +125,16 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
         }
     }
     let mut parens = group(input, Delimiter::Parenthesis)?;
-    let pieces = split_parameters(parens.stream());
+    let mut pieces = split_parameters(parens.stream());
+    let of_self =
+        |tokens: &[TokenTree]| tokens.iter().take_while(|it| !is_punct(it, ':')).any(|it| is_word(it, "self"));
+    let receiver = pieces.first().is_some_and(|first| of_self(first)).then(|| pieces.remove(0).into_iter().collect());
+    if let Some(receiver) = &receiver {
+        let advice = "a free function; call one from the method, and give it what it needs of `self`";
+        errors.push(Error::new_spanned(receiver, format!("`#[daemon]` needs {advice}")));
+    }
+    // Only a method can have it.
+    let receiver = receiver.filter(|_| name.unraw() != "main");
     let params = pieces.into_iter().filter_map(|tokens| param(tokens, errors)).collect();
     parens = crate::tokens::with_stream(&parens, TokenStream::new());
     let mut returns = until_body(input, |input| input.peek(Token![where]))?;
@@ -138,7 +154,20 @@ fn function(input: ParseStream, errors: &mut Vec<Error>) -> Result<Function> {
         input.parse::<Option<Token![;]>>()?;
         Group::new(Delimiter::Brace, quote!(loop {}))
     };
-    Ok(Function { inert, macros, visibility, asyncness, word_fn, name, generics, parens, params, returns, body })
+    Ok(Function {
+        inert,
+        macros,
+        visibility,
+        asyncness,
+        word_fn,
+        name,
+        generics,
+        parens,
+        params,
+        receiver,
+        returns,
+        body,
+    })
 }
 
 /// Returns the attributes that are read where they stand, and those that may be macros.
@@ -254,11 +283,6 @@ fn param(tokens: Vec<TokenTree>, errors: &mut Vec<Error>) -> Option<Param> {
         _ => true,
     });
     let all = || tokens.iter().cloned().collect::<TokenStream>();
-    if pattern.iter().any(|token| is_word(token, "self")) {
-        let words = "`#[daemon]` needs a free function; call one from the method, and give it what it needs of `self`";
-        errors.push(Error::new_spanned(all(), words));
-        return None;
-    }
     if is_variadic(pattern) || is_variadic(ty) {
         let words =
             "`#[daemon]` needs a function that is not variadic; the program's arguments are in `std::env::args()`";

@@ -30,7 +30,7 @@ pub(crate) mod rule {
 /// Rules for literals alone, which the runtime does not have: what is computed may be meant so.
 #[rustfmt::skip]
 mod literal_rule {
-    pub(super) const SHELL:        &str = "is not expanded: `~` and `$` are for the shell; compute the path in an expression";
+    pub(super) const SHELL:        &str = "is not expanded: `~` and `$` are for the shell, and `%` for systemd; compute it in an expression";
     pub(super) const SYSTEMD:      &str = "names a file here; use `Stream::Null` or `Stream::Inherit`, or a path with a `/`";
     pub(super) const SYSTEMD_FILE: &str = "names a file here; write the path alone, which is appended to";
     pub(super) const USER_COLON:   &str = "must be a user alone; give the group with `group`";
@@ -76,6 +76,21 @@ pub(crate) fn check(row: &Row, value: &TokenStream, errors: &mut Vec<Error>) {
             errors.push(kind_error(value));
         }
         return;
+    }
+    // The same rules for what an `Option` or brackets hold.
+    match &*tokens {
+        [TokenTree::Group(inner)] | [_, TokenTree::Group(inner)]
+            if (tokens.len() == 1 || is_word(&tokens[0], "Some"))
+                && is_group(&tokens[tokens.len() - 1], Delimiter::Parenthesis)
+                && !inner.stream().is_empty()
+                && !matches!(row.kind, Kind::Umask | Kind::Setup) =>
+        {
+            return check(row, &inner.stream(), errors);
+        }
+        [and, rest @ ..] if is_punct(and, '&') && !rest.is_empty() && list_of(&tokens).is_none() => {
+            return check(row, &rest.iter().cloned().collect(), errors);
+        }
+        _ => {}
     }
     let is_literal = |token: &TokenTree| matches!(token, TokenTree::Literal(_));
     if let Some(second) = (1..tokens.len()).find(|&at| is_literal(&tokens[at - 1]) && is_literal(&tokens[at])) {
@@ -146,6 +161,8 @@ fn check_literal(row: &Row, literal: &Lit) -> Option<String> {
     let rules: &[(bool, &'static str)] = match (row.kind, literal) {
         // About a literal that is none, rustc has said enough.
         (Kind::Setup, _) | (Kind::Flag | Kind::Bool, Lit::Bool(_)) | (_, Lit::Verbatim(_)) => &[],
+        // `0o888` is read as a float with a suffix.
+        (_, Lit::Float(number)) if !matches!(number.suffix(), "" | "f32" | "f64") => &[],
         (Kind::Umask, Lit::Int(number)) if !is_negative(number) => {
             if let Some(words) = decimal_umask(row, number) {
                 return Some(words);
@@ -165,13 +182,15 @@ fn check_literal(row: &Row, literal: &Lit) -> Option<String> {
             let is_path = row.kind != Kind::Id;
             let relative = row.kind == Kind::AbsolutePath && !text.starts_with('/');
             let word = text.to_lowercase();
-            let is_word = STREAM_WORDS.contains(&word.trim_end_matches("+console")) || word.starts_with("fd:");
+            let is_word = STREAM_WORDS.contains(&word.trim_end_matches("+console"))
+                || word.starts_with("fd:")
+                || word.starts_with(['|', '>', '&']);
             let prefix = is_path && ["append:", "file:", "truncate:"].iter().any(|word| text.starts_with(word));
             let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             &[
                 (!text.is_empty(), rule::EMPTY),
                 (!text.contains('\0'), rule::NUL),
-                (!(is_path && (text.starts_with('~') || text.contains('$'))), literal_rule::SHELL),
+                (!(text.starts_with(['~', '$']) || is_path && is_expanded(&text)), literal_rule::SHELL),
                 (!relative, rule::ABSOLUTE),
                 (!(row.kind == Kind::Stream && is_word), literal_rule::SYSTEMD),
                 (!prefix, literal_rule::SYSTEMD_FILE),
@@ -193,6 +212,12 @@ fn check_literal(row: &Row, literal: &Lit) -> Option<String> {
     rules.iter().find(|(holds, _)| !holds).map(|(_, rule)| format!("{} {rule}", row.name))
 }
 
+/// Whether a shell or systemd would put something else: `/run/$USER`, `/run/%n.pid`.
+fn is_expanded(path: &str) -> bool {
+    let after_percent = |rest: &str| rest.starts_with(|next: char| next.is_ascii_alphabetic());
+    path.contains('$') || path.split('%').skip(1).any(after_percent)
+}
+
 /// What is wrong with a umask in decimal digits.
 fn decimal_umask(row: &Row, number: &LitInt) -> Option<String> {
     let text = number.token().to_string().replace('_', "");
@@ -206,8 +231,8 @@ fn decimal_umask(row: &Row, number: &LitInt) -> Option<String> {
 }
 
 /// Methods and functions whose arguments are values.
-const PASS_ON: &str = "Some if else match in return unwrap_or unwrap_or_else map_or map_or_else or or_else then then_some \
-                       min max from get_or_insert";
+const PASS_ON: &str = "if else match in return unwrap_or unwrap_or_else map_or map_or_else or or_else then then_some min max \
+                       from get_or_insert new";
 
 /// Looks at every number that may be what the expression comes to: alone in brackets or a block, in an arm of a match, beside
 /// a bit operator, or given to what passes it on; but not at other arguments, patterns and what is compared. A number that
@@ -228,9 +253,14 @@ fn check_umask_inside(row: &Row, value: TokenStream, is_argument: bool, errors: 
         match token {
             TokenTree::Literal(literal) => {
                 let Lit::Int(number) = Lit::new(literal.clone()) else { continue };
-                let begins = before
-                    .is_none_or(|it| is_any(it, ";|&^!,") || is_word(it, "break") || matches!(it, TokenTree::Group(_)));
-                let ends = tokens.get(at + 1).is_none_or(|it| is_any(it, ",|&^") || is_word(it, "as"));
+                let is_after = |back: usize, all: &str| at.checked_sub(back).is_some_and(|at| is_any(&tokens[at], all));
+                // `break 'label 22`, and `a = 22`, but not what is compared.
+                let is_set = is_after(2, "'") || is_after(1, "=") && !is_after(2, "=!<>");
+                let begins = is_set
+                    || before.is_none_or(|it| {
+                        is_any(it, ";|&^!,") || is_word(it, "break") || matches!(it, TokenTree::Group(_))
+                    });
+                let ends = tokens.get(at + 1).is_none_or(|it| is_any(it, ",;|&^") || is_word(it, "as"));
                 let text = literal.to_string().replace('_', "");
                 let has_zero = text.starts_with('0') && text[1..].starts_with(|next: char| next.is_ascii_digit());
                 let is_value = (begins || after_arrow) && ends && !in_pattern(at) && !is_argument;
@@ -238,9 +268,11 @@ fn check_umask_inside(row: &Row, value: TokenStream, is_argument: bool, errors: 
                 errors.extend(words.map(|words| Error::new(literal.span(), words)));
             }
             TokenTree::Group(group) => {
-                // `Some(…)` is the value itself; other brackets after a name hold arguments.
+                // `Some(…)` is the value itself; brackets after the name of a function hold arguments.
                 let is_call = before.is_some_and(|it| match it {
-                    TokenTree::Ident(_) => !is_word(it, PASS_ON),
+                    TokenTree::Ident(name) => {
+                        !is_word(it, PASS_ON) && !name.to_string().starts_with(char::is_uppercase)
+                    }
                     it => is_any(it, "!>") && !after_arrow,
                 });
                 let is_compared = at > 2 && is_punct(&tokens[at - 2], '=') && is_any(&tokens[at - 3], "=!");

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{Error, Lit};
 
@@ -168,14 +169,9 @@ impl ParsedOption {
         }
     }
 
-    /// The value, if it is one word.
-    fn word(&self) -> Option<Ident> {
-        syn::parse2(self.tokens()?.clone()).ok()
-    }
-
-    /// `None`, written out: it is not given.
+    /// `None` or `Option::None`, written out: it is not given.
     pub(crate) fn is_none(&self) -> bool {
-        self.word().is_some_and(|word| word == "None")
+        self.tokens().is_some_and(|value| matches!(&*value.to_string(), "None" | "Option :: None" | "Option::None"))
     }
 
     /// A flag that is certainly on, or another option that is given.
@@ -290,7 +286,8 @@ fn option(piece: &[TokenTree], unknown: &mut Vec<Ident>, errors: &mut Vec<Error>
         }
     }
     let Some(row) = row else {
-        unknown.push(name.clone());
+        // A keyword is nothing that could be completed.
+        unknown.extend(syn::parse2::<Ident>(name.to_token_stream()));
         return None;
     };
     let after = if has_hyphens { &piece[hyphened.into_iter().count()..] } else { &piece[1..] };
@@ -376,7 +373,7 @@ fn distance(a: &str, b: &str) -> usize {
 /// Options that make no sense together: said at the second one.
 fn contradictions(all: &[ParsedOption], errors: &mut Vec<Error>) {
     let find = |name: &str| all.iter().position(|option| option.row.name == name && option.is_on());
-    let has_log = all.iter().any(|it| matches!(it.row.name, "stdout" | "stderr"));
+    let has_log = all.iter().any(|it| matches!(it.row.name, "stdout" | "stderr") && !it.is_none());
     // In the foreground it tells systemd about a reload.
     if let Some(at) = find("reopen_on_sighup").filter(|_| !has_log && find("foreground").is_none()) {
         let words = "`reopen_on_sighup` needs a log file; add `stderr = \"/var/log/app.log\"`, or `stdout`";

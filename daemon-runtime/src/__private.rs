@@ -53,6 +53,27 @@ pub fn start(daemon: Daemon) -> Ready {
     daemon.start().unwrap_or_else(|error| error.exit())
 }
 
+/// What main's last parameter can be.
+#[diagnostic::on_unimplemented(
+    message = "expected `daemon_runtime::Ready`, found `{Self}`",
+    label = "the last parameter is `ready: Ready`; for another value, which comes first, add `setup = …`"
+)]
+pub trait LastParameter {
+    /// The only one.
+    fn from_ready(ready: Ready) -> Self;
+}
+
+impl LastParameter for Ready {
+    fn from_ready(ready: Ready) -> Self {
+        ready
+    }
+}
+
+/// Starts the daemon for a function with that parameter.
+pub fn start_for_parameter<P: LastParameter>(daemon: Daemon) -> P {
+    P::from_ready(start(daemon))
+}
+
 thread_local! {
     static HANDED_OVER: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
