@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::inherited::note_inherited;
 use crate::procfs;
 use crate::step::file::{self, FilePath};
-use crate::step::lock_holder::{Held, check_daemon, check_start, has_ended};
+use crate::step::lock_holder::{Held, check_daemon, check_start, has_ended, start_time};
 use crate::step::pid_file::{flock, is_marked_ready, read_pid};
 use crate::sys::{self, FileStatus, poll_timeout, retry};
 
@@ -458,6 +458,8 @@ impl Running<'_> {
     }
 
     fn end(&self, signal: c_int, timeout: Duration) -> Result<()> {
+        // Before a look at the lock, after which the number may be another process's.
+        let began = start_time(self.pid);
         match self.signal(signal) {
             // It has ended by itself since it was found.
             Err(Errno::ESRCH) => return Ok(()),
@@ -466,7 +468,7 @@ impl Running<'_> {
         // A stopped process does not see SIGTERM. If it has ended meanwhile there is nothing to continue.
         let _ = self.signal(libc::SIGCONT);
         let started = Instant::now();
-        while !self.has_ended(timeout.saturating_sub(started.elapsed()))? {
+        while !self.has_ended(began, timeout.saturating_sub(started.elapsed()))? {
             if started.elapsed() >= timeout {
                 let (name, advice) = match signal {
                     libc::SIGKILL => ("SIGKILL", "see in ps(1) what it waits for: a device, or a frozen control group"),
@@ -481,11 +483,15 @@ impl Running<'_> {
     }
 
     /// Waits for the end of the process, for some time.
-    fn has_ended(&self, left: Duration) -> Result<bool> {
+    fn has_ended(&self, began: Option<u64>, left: Duration) -> Result<bool> {
         let Some(pidfd) = &self.pidfd else {
             thread::sleep(INTERVAL.min(left));
-            // The number may be another process's by now; then the lock is free, or somebody else's.
-            return Ok(has_ended(self.pid) || !self.still_holds().unwrap_or(false) && self.is_free());
+            // The number may be another process's by now, which has begun later. Where /proc does not tell, the lock is free.
+            let is_another = || match began {
+                Some(_) => start_time(self.pid) != began,
+                None => !self.still_holds().unwrap_or(false) && self.is_free(),
+            };
+            return Ok(has_ended(self.pid) || is_another());
         };
         let mut polled = [libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
         match sys::poll(&mut polled, poll_timeout(left)) {

@@ -296,7 +296,7 @@ fn sweep(scene: Scene) {
             scope.spawn(|| {
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     // Timing may let a process go another way; not always.
-                    let outcome = (0..5).map(|_| scene.run(job, goes)).find(|outcome| !matches!(outcome, Ok(None)));
+                    let outcome = (0..20).map(|_| scene.run(job, goes)).find(|outcome| !matches!(outcome, Ok(None)));
                     match outcome.transpose().map(Option::flatten) {
                         Ok(outcome) => {
                             *tally.lock().expect("no panic").entry((job.kind, outcome)).or_default() += 1;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::libc;
-use tests::{Family, Launch, hostile};
+use tests::{Family, Launch, Proc, hostile};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const CONTROL: &str = env!("CARGO_BIN_EXE_control");
@@ -46,11 +46,12 @@ fn a_kernel_without_any_newer_call() {
         let launch = family.launch(program).env("DAEMON_VERB", "spawn").env("DAEMON_PID_FILE", &pid_file);
         let launch = launch.env("DAEMON_STDERR", &log).args(["notify", "eprint=line", "touch=body", "pause"]);
         old(launch.under(hostile::descriptors(50))).assert_code(0);
-        family.daemon();
+        let daemon = family.daemon();
         let end = old(family.launch(READY).env("DAEMON_PID_FILE", &pid_file));
         assert!(end.stderr.contains("held by process"), "{program}: {end:#?}");
         let end = old(family.launch(CONTROL).arg(&pid_file).arg("stop"));
         assert_eq!(end.status.code(), Some(0), "{program} cannot be stopped: {end:#?}");
+        assert!(!Proc::lives(daemon.pid), "{program} still runs");
         family.assert_nothing_left(&pid_file);
     }
 }

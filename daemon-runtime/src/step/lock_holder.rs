@@ -69,8 +69,18 @@ pub(crate) fn check_start(pid_file: &OwnedFd, owner: u32, waited: Duration) -> O
 
 /// Whether there is no such process, or it waits to be reaped.
 pub(crate) fn has_ended(pid: Pid) -> bool {
-    let stat = || procfs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    kill(pid, None) == Err(Errno::ESRCH) || stat().rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
+    kill(pid, None) == Err(Errno::ESRCH) || stat(pid).is_some_and(|stat| stat.starts_with('Z'))
+}
+
+/// When a process has begun, in clock ticks since the machine has.
+pub(crate) fn start_time(pid: Pid) -> Option<u64> {
+    stat(pid)?.split(' ').nth(19)?.parse().ok()
+}
+
+/// proc_pid_stat(5) from the third field on, the state. The second, a name, may hold anything.
+fn stat(pid: Pid) -> Option<String> {
+    let stat = procfs::read(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned())
 }
 
 /// A lock of flock(2), as /proc shows it.
