@@ -77,7 +77,8 @@ fn expand(options: &mut Options, mut function: Function, errors: &mut Vec<Error>
     let parts = Parts { private, options, setup, roles };
     if let (Some(word), true, None) = (&function.asyncness, is_direct, &function.receiver) {
         let words = "`async fn` needs the attribute of a runtime below `#[daemon]`, such as `#[tokio::main]`";
-        errors.push(Error::new_spanned(word, words));
+        let caller = if function.is_main() { "" } else { "; call it from a main that is not `async`" };
+        errors.push(Error::new_spanned(word, format!("{words}{caller}")));
         parts.type_checked(&function)
     } else if is_direct {
         parts.direct(&function)

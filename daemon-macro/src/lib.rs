@@ -58,11 +58,13 @@ use proc_macro::TokenStream;
 /// of `daemon_runtime::thread` have ended. Call it before any thread is started, and not inside of a runtime. A second call is
 /// refused.
 ///
-/// Methods, trait functions, and generic, `const`, `unsafe` and `extern` functions are refused: let them call a free function.
+/// Methods with `self`, trait functions, and generic, `const`, `unsafe` and `extern` functions are refused: let them call a free
+/// function.
 ///
 /// # With other attributes
 ///
-/// Write `#[daemon]` above `#[tokio::main]` and its like, so that it runs before any thread is started; and above what changes
+/// Write `#[daemon]` above `#[tokio::main]` and its like, so that it runs before any thread is started. (The other way round tokio
+/// says "the main function cannot accept arguments", or the start finds the runtime's threads.) And write it above what changes
 /// the return type, such as `#[snafu::report]`, if an option uses `?`.
 ///
 /// Below `#[daemon]`, above an `async fn` or `main`, an attribute that may be a macro gets a function inside, of the same name.

@@ -299,20 +299,20 @@ impl Daemon {
         ];
         for (option, path, absolute) in paths {
             let Some(path) = path else { continue };
-            let shown = &path.display();
+            let shown = &path;
             ensure(!path.as_os_str().is_empty(), option, shown, "must not be empty")?;
             ensure(!path.as_os_str().as_encoded_bytes().contains(&0), option, shown, "must not contain a NUL byte")?;
             ensure(!absolute || path.has_root(), option, shown, "must be an absolute path, starting with '/'")?;
         }
         for (option, id) in [("user", &self.user), ("group", &self.group)] {
             let Some(id) = id else { continue };
-            let name = match id {
-                Id::Name(name) => name.as_str(),
-                Id::Number(_) => "a number",
+            let (name, id_shown): (&str, &dyn fmt::Debug) = match id {
+                Id::Name(name) => (name, name),
+                Id::Number(number) => ("a number", number),
             };
-            ensure(!name.is_empty(), option, id, "must not be empty")?;
-            ensure(!name.contains('\0'), option, id, "must not contain a NUL byte")?;
-            ensure(*id != Id::Number(u32::MAX), option, id, "must be less than 4294967295, which means no id")?;
+            ensure(!name.is_empty(), option, id_shown, "must not be empty")?;
+            ensure(!name.contains('\0'), option, id_shown, "must not contain a NUL byte")?;
+            ensure(*id != Id::Number(u32::MAX), option, id_shown, "must be less than 4294967295, which means no id")?;
         }
         for (index, fd) in self.keep_fds.iter().enumerate() {
             ensure(*fd >= 0, "keep_fds", fd, "must not list a negative number")?;
@@ -320,7 +320,7 @@ impl Daemon {
             ensure(!self.keep_fds[..index].contains(fd), "keep_fds", fd, "must not list a number twice")?;
         }
         for name in self.keep_env.iter().flatten() {
-            let shown = &name.to_string_lossy();
+            let shown = &name;
             let bytes = name.as_encoded_bytes();
             ensure(!bytes.is_empty(), "keep_env", shown, "must not list an empty name")?;
             ensure(!bytes.contains(&b'='), "keep_env", shown, "must not list a name with '=' in it")?;
@@ -331,11 +331,11 @@ impl Daemon {
     }
 }
 
-fn ensure(holds: bool, option: &str, value: &dyn fmt::Display, must: &str) -> Result<()> {
+fn ensure(holds: bool, option: &str, value: &dyn fmt::Debug, must: &str) -> Result<()> {
     if holds {
         return Ok(());
     }
-    let what = format!("use {option} = {value}");
+    let what = format!("use {option} = {value:?}");
     Err(Error::new(Step::Options, ErrorKind::InvalidOption, what, format!("`{option}` {must}"))
         .advise("correct the option"))
 }

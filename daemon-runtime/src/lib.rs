@@ -210,6 +210,7 @@
 //!   [`Instance::stop`] waits for the process; a script that waits for the file starts too early.
 //! * With a pid file, SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGABRT have a handler. `ctrlc::try_set_handler` takes that for the
 //!   program's own, and fails: use `ctrlc::set_handler`.
+//! * A pid file that somebody removes hides the daemon: it counts as not running, and another one can start.
 //! * SIGKILL of a running daemon leaves the pid file where it is; so does SIGKILL of a launcher, as an empty file, in the
 //!   moment between its creation and the fork. It is unlocked, so it blocks no start.
 //! * Root, and a start with `user` or `group`, follow a symbolic link on the way to a log, stdin or pid file only if the link is

@@ -21,8 +21,8 @@ pub(crate) fn refuse_threads() -> Result<()> {
     }
     let why = "the process already has threads";
     Err(Error::new(Step::Threads, ErrorKind::Misuse, "become a daemon", why).advise(
-        "start threads in main's body, after the daemon has started, or end and join them before; a preloaded library \
-             (LD_PRELOAD) or an emulator may have started one",
+        "start threads after the daemon has started, or end and join them before; an async runtime, such as #[tokio::main], \
+             belongs below #[daemon], and a preloaded library (LD_PRELOAD) may have started one too",
     ))
 }
 
