@@ -77,20 +77,10 @@ pub(crate) fn check(row: &Row, value: &TokenStream, errors: &mut Vec<Error>) {
         }
         return;
     }
-    // The same rules for what an `Option` or brackets hold.
-    match &*tokens {
-        [TokenTree::Group(inner)] | [_, TokenTree::Group(inner)]
-            if (tokens.len() == 1 || is_word(&tokens[0], "Some"))
-                && is_group(&tokens[tokens.len() - 1], Delimiter::Parenthesis)
-                && !inner.stream().is_empty()
-                && !matches!(row.kind, Kind::Umask | Kind::Setup) =>
-        {
-            return check(row, &inner.stream(), errors);
-        }
-        [and, rest @ ..] if is_punct(and, '&') && !rest.is_empty() && list_of(&tokens).is_none() => {
-            return check(row, &rest.iter().cloned().collect(), errors);
-        }
-        _ => {}
+    // What a umask holds is looked at below.
+    let looks_inside = !matches!(row.kind, Kind::Umask | Kind::Setup);
+    if let Some(inner) = held(&tokens).filter(|inner| looks_inside && !inner.is_empty()) {
+        return check(row, &inner, errors);
     }
     let is_literal = |token: &TokenTree| matches!(token, TokenTree::Literal(_));
     if let Some(second) = (1..tokens.len()).find(|&at| is_literal(&tokens[at - 1]) && is_literal(&tokens[at])) {
@@ -107,6 +97,18 @@ pub(crate) fn check(row: &Row, value: &TokenStream, errors: &mut Vec<Error>) {
         // A decimal number hides anywhere in the expression.
         (Kind::Umask, None, _) => check_umask_inside(row, value.clone(), false, errors),
         _ => {}
+    }
+}
+
+/// What `Some(…)`, brackets or `&` hold, for which the same rules hold.
+fn held(tokens: &[TokenTree]) -> Option<TokenStream> {
+    match tokens {
+        [and, rest @ ..] if is_punct(and, '&') && list_of(tokens).is_none() => Some(rest.iter().cloned().collect()),
+        [some, inner @ TokenTree::Group(group)] if is_word(some, "Some") && is_group(inner, Delimiter::Parenthesis) => {
+            Some(group.stream())
+        }
+        [inner @ TokenTree::Group(group)] if is_group(inner, Delimiter::Parenthesis) => Some(group.stream()),
+        _ => None,
     }
 }
 

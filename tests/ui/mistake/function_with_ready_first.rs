@@ -3,7 +3,9 @@ use daemon_runtime::{Ready, daemon};
 #[daemon]
 fn serve(ready: Ready, name: &str) {
     ready.notify();
-    let _ = name;
+    println!("{name}");
 }
 
-fn main() {}
+fn main() {
+    serve("name");
+}

@@ -1,12 +1,21 @@
-use daemon_runtime::daemon;
+use daemon_runtime::{Ready, daemon};
 
-struct Server;
+struct Server(u8);
 
 impl Server {
+    #[daemon(umask = 0)]
+    fn serve(&self, more: u8, ready: Ready) -> u8 {
+        ready.notify();
+        self.0 + more
+    }
+
     #[daemon]
-    fn serve(&self) {}
+    async fn serve_async(self) -> u8 {
+        async { self.0 }.await
+    }
 }
 
 fn main() {
-    Server.serve();
+    Server(1).serve(2);
+    drop(Server(3).serve_async());
 }

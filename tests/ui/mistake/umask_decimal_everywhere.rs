@@ -19,6 +19,12 @@ fn in_closure() {}
 #[daemon(umask = 0o777 & !22 as u32)]
 fn in_sum() {}
 
+#[daemon(umask = 'mask: { let mask = 22; if mask > 3 { break 'mask 27 } mask })]
+fn in_label() {}
+
+#[daemon(umask = Box::new(22))]
+fn in_box() {}
+
 // Numbers that are no masks.
 #[daemon(umask = if std::env::args().count() > 10 { 0o22 } else { [0o27, 0o77][arg().map_or(0, |mask| mask as usize % 10)] })]
 fn right() {}
@@ -29,5 +35,5 @@ fn right_too() -> Result<(), std::num::ParseIntError> {
 }
 
 fn main() {
-    let _ = (in_method, in_match, in_block, in_closure, in_sum, right, right_too);
+    let _ = (in_method, in_match, in_block, in_closure, in_sum, in_label, in_box, right, right_too);
 }
