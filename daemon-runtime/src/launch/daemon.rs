@@ -125,6 +125,8 @@ impl LauncherHandle {
         loop {
             match Message::receive(&self.channel) {
                 Ok(Some(Message::Go)) => break,
+                // The launcher has given this start up, and says why.
+                Ok(None) if !sys::hung_up(self.channel.as_raw_fd()) => std::process::exit(1),
                 Ok(_) => return Err(launcher_died()),
                 // The launcher decides how the start ends, and not a call that fails here.
                 Err(_) => thread::sleep(Duration::from_millis(1)),

@@ -1,5 +1,6 @@
 //! The launcher: it waits until the daemon is ready; or it ends what has been started, and says why.
 
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -235,6 +236,8 @@ impl Launcher<'_> {
 
     /// Ends what has been started, leaves nothing behind, says why, and exits as the start has ended.
     fn abort(mut self, reason: FailedStart) -> ! {
+        // A daemon that says only now that it is ready need not wait for `Go`. If this fails, it waits until it is ended.
+        let _ = self.channel.as_ref().map(|channel| channel.shutdown(Shutdown::Write));
         // The rest of a process group whose daemon is dead has nothing to finish.
         let grace = match reason {
             FailedStart::Exited(_) | FailedStart::NeverReady | FailedStart::Killed(..) | FailedStart::Unseen => None,
