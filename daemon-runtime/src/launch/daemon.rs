@@ -103,8 +103,16 @@ impl LauncherHandle {
         match Message::receive(&self.channel) {
             Err(Errno::EAGAIN) => self.set_status(OFlag::empty()).map_err(failed),
             Err(errno) => Err(failed(errno)),
-            Ok(_) => Err(launcher_died()),
+            Ok(_) => Err(self.no_answer()),
         }
+    }
+
+    /// Ends a daemon whose start the launcher has given up, and says itself why; or returns that it has died.
+    fn no_answer(&self) -> Error {
+        if !sys::hung_up(self.channel.as_raw_fd()) {
+            std::process::exit(1);
+        }
+        launcher_died()
     }
 
     /// Checks that the channel still is at its number.
@@ -125,9 +133,7 @@ impl LauncherHandle {
         loop {
             match Message::receive(&self.channel) {
                 Ok(Some(Message::Go)) => break,
-                // The launcher has given this start up, and says why.
-                Ok(None) if !sys::hung_up(self.channel.as_raw_fd()) => std::process::exit(1),
-                Ok(_) => return Err(launcher_died()),
+                Ok(_) => return Err(self.no_answer()),
                 // The launcher decides how the start ends, and not a call that fails here.
                 Err(_) => thread::sleep(Duration::from_millis(1)),
             }
