@@ -72,7 +72,8 @@ pub enum ErrorKind {
     /// The daemon ended before it was ready, of [`Daemon::spawn`](crate::Daemon::spawn). The exit code is the daemon's, or
     /// 128 + the number of the signal that killed it; 71 where it cannot be seen.
     StartFailed,
-    /// A signal interrupted the start, of [`Daemon::spawn`](crate::Daemon::spawn). Exit code 128 + its number.
+    /// A signal interrupted the start, of [`Daemon::spawn`](crate::Daemon::spawn): exit code 128 + its number. Or the launcher,
+    /// or the process that waits for it, has died: exit code 130.
     Interrupted,
     /// This system cannot do it. Exit code 69, `EX_UNAVAILABLE`.
     Unsupported,

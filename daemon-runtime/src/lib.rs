@@ -184,11 +184,11 @@
 //!   code although the daemon runs.
 //! * The daemon must be the first to start threads. Constructors, `setup` or the code before the call may start none that still
 //!   run. In a process of much memory the two forks take long, as they copy its page tables: start the daemon early.
-//! * A library that has opened a descriptor before main without close-on-exec cannot be told from the shell: it is closed. Name
-//!   it in `keep_fds`. So with an inherited descriptor that the program makes its own, as by `File::from_raw_fd`: name it, or
-//!   set close-on-exec. What counts is what is open at the first call of [`Daemon::new`], [`Instance::at`] or [`supervised`], or
-//!   at the attribute. The time is linear in the number of descriptors: three system calls each, and one that closes
-//!   neighbours together.
+//! * A library that has opened a descriptor before main without close-on-exec cannot be told from the shell: it is closed.
+//!   Name it in `keep_fds`. The same holds for an inherited descriptor that the program makes its own, as by
+//!   `File::from_raw_fd`: name it in `keep_fds`, or set close-on-exec. What counts is what is open at the first call of
+//!   [`Daemon::new`], [`Instance::at`] or [`supervised`], or at the attribute. The time is linear in the number of
+//!   descriptors: three system calls each, and one that closes neighbours together.
 //! * Record locks of fcntl(2), as SQLite holds them, are not passed on by a fork: a start that would lose one is refused. Memory
 //!   locks (mlock(2)), alarms and timers, and pending requests of io_uring are lost without a word. Open databases and set
 //!   timers in the body.

@@ -72,9 +72,9 @@ fn work() {
     loop {
         let seen = WAITING.load(Ordering::Acquire);
         if let Some(OnSighup { logs, notify_socket }) = ON_SIGHUP.get() {
-            // In each round, and after the look at what waits: systemd goes on only by a reload that began after its signal.
             // The program may have closed it, and have another file at this number.
             let notify_socket = notify_socket.as_ref().and_then(|socket| socket.check().ok());
+            // In each round, and after the look at what waits: systemd goes on only by a reload that began after its signal.
             if let Some(socket) = notify_socket {
                 supervisor::send_reloading(socket);
             }
