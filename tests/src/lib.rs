@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | start a program and see how it ends | [`Family::launch`], [`Family::shell`], [`Launch`], [`End`] |
 //! | … at a terminal | [`pty`] |
-//! | … by way of an init, qemu-user, valgrind, tmux, on a bindfs | [`starter`], [`Family::through`] |
+//! | … by way of an init, qemu-user, valgrind, tmux, on a bindfs or ext4 | [`starter`], [`Family::through`] |
 //! | … with descriptors open, signals ignored, a system call missing or forbidden | [`hostile`], [`Launch::under`] |
 //! | … as another user, with users and groups of its own | [`accounts`] |
 //! | … as a unit of a real systemd | [`systemd`] |

@@ -106,6 +106,12 @@ impl Proc {
         })
     }
 
+    /// Where a path that the process has is seen from outside, whatever root directory and mounts it has.
+    pub fn outside(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.pid));
+        root.join(path.strip_prefix("/").expect("an absolute path"))
+    }
+
     /// Whether `pid` lives; cheaper than [`Proc::of`].
     pub fn lives(pid: i32) -> bool {
         let stat = read_text(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -39,6 +39,19 @@ pub fn on_bindfs<'a>(family: &'a Family, options: &[&str], program: &str) -> Lau
     family.launch("unshare").args(["--mount", "sh", "-c", &script]).arg(files).arg(mount).arg(program)
 }
 
+/// `program` where the family's directory `mount` is an ext4 file system of its own, mounted with `options` such as `grpid`, and
+/// `prepare`, a line for sh(1), was run in it. From outside it is seen through a process in there: [`Proc::outside`]. Needs root
+/// and mkfs.ext4.
+pub fn on_ext4<'a>(family: &'a Family, options: &str, prepare: &str, program: &str) -> Launch<'a> {
+    let [image, mount] = ["image", "mount"].map(|name| family.path(name));
+    fs::File::create(&image).and_then(|file| file.set_len(4 << 20)).expect("a file in the directory");
+    fs::create_dir(&mount).expect("a subdirectory");
+    let script = format!(
+        "mkfs.ext4 -q \"$0\" && mount -o loop,{options} \"$0\" \"$1\" && (cd \"$1\" && {prepare}) && shift && exec \"$@\""
+    );
+    family.launch("unshare").args(["--mount", "sh", "-c", &script]).arg(image).arg(mount).arg(program)
+}
+
 /// A tmux(1) server of the family's own, whose only session runs `script`, a line for sh(1), at a terminal of its own. It
 /// hands on its own environment; it ends with its session. Needs tmux.
 pub fn tmux<'a>(family: &'a Family, script: &str) -> Launch<'a> {

@@ -11,10 +11,10 @@ use nix::unistd::{
     setresuid,
 };
 
-use crate::Id;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::step::file::FilePath;
 use crate::sys::{self, retry};
+use crate::{Id, procfs};
 
 /// Numbers of capabilities(7).
 const CAP_SETGID: u32 = 6;
@@ -118,7 +118,11 @@ impl Credentials {
         if self.is_unchanged() {
             return Ok(());
         }
-        let is_ours = sys::file_status(file.as_raw_fd())?.group == getegid().as_raw() && !path.is_in_setgid_directory();
+        let status = sys::file_status(file.as_raw_fd())?;
+        // That of the directory may be the same by chance: inode(7), and the options of ext4(5) and xfs(5).
+        let is_ours = status.group == getegid().as_raw()
+            && !path.is_in_setgid_directory()
+            && !procfs::is_mounted_with(&["grpid", "bsdgroups"], status.id.device);
         let group = self.group.filter(|_| self.group_is_requested || is_ours);
         match retry(|| fchown(file, self.user.as_ref().map(|user| user.uid), group)) {
             // File systems without owners refuse it to everybody, which is no reason not to start.
