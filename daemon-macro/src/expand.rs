@@ -74,8 +74,11 @@ fn expand(options: &mut Options, mut function: Function, errors: &mut Vec<Error>
         Some(_) if roles.setup.is_some() => Some(placeholder()),
         _ => None,
     };
+    let can_fail = leaves_early && head(&function.returns).is_some_and(|head| !is_punct(&head, '!'));
+    let is_reported = can_fail && function.is_main() && private.is_some() && !(is_async && is_direct);
+    let outside = is_reported.then(|| [std::mem::take(&mut function.inert), std::mem::take(&mut function.visibility)]);
     let parts = Parts { private, options, setup, roles };
-    if let (Some(word), true, None) = (&function.asyncness, is_direct, &function.receiver) {
+    let expanded = if let (Some(word), true, None) = (&function.asyncness, is_direct, &function.receiver) {
         let words = "`async fn` needs the attribute of a runtime below `#[daemon]`, such as `#[tokio::main]`";
         let caller = if function.is_main() { "" } else { "; call it from a main that is not `async`" };
         errors.push(Error::new_spanned(word, format!("{words}{caller}")));
@@ -84,7 +87,16 @@ fn expand(options: &mut Options, mut function: Function, errors: &mut Vec<Error>
         parts.direct(&function)
     } else {
         parts.nested(&function, has_reader, leaves_early)
+    };
+    match outside {
+        Some(outside) => parts.reported(&outside, &function, &expanded),
+        None => expanded,
     }
+}
+
+/// The last word of a return type, before its arguments.
+fn head(returns: &TokenStream) -> Option<TokenTree> {
+    returns.clone().into_iter().take_while(|token| !is_punct(token, '<')).last()
 }
 
 /// The path of what the expansion calls; `None` where an error has been said about it.
@@ -128,7 +140,7 @@ fn renamed_runtime() -> Option<String> {
 
 /// Returns the place of an attribute above that has written another return type, of which rustc knows no `?`.
 fn changes_returns(returns: &TokenStream) -> Option<Span> {
-    let head = returns.clone().into_iter().take_while(|token| !is_punct(token, '<')).last()?;
+    let head = head(returns)?;
     let at = ends(returns).0;
     // What an attribute writes itself lies on the attribute.
     (at.source_text()?.starts_with('#') && !is_word(&head, "Result Option")).then_some(at)
@@ -372,6 +384,25 @@ impl Parts<'_> {
         }
     }
 
+    /// Main in another one, which tells a supervisor what the inner one has returned: the `?` of an option, or a `return`, may
+    /// have ended it before it was ready.
+    fn reported(&self, outside: &[TokenStream], function: &Function, inner: &TokenStream) -> TokenStream {
+        let (private, Function { word_fn, name, parens, returns, .. }) = (&self.private, function);
+        // Lints about a type that is written twice are said twice. But what main cannot return, rustc has words for.
+        let is_result = head(returns).is_some_and(|head| is_word(&head, "Result"));
+        let returns = if is_result { any_termination(returns) } else { returns.clone() };
+        // Of a function that is used once, clippy can say so.
+        quote_spanned! {Span::mixed_site()=>
+            #(#outside)* #word_fn #name #parens #returns {
+                #inner
+                let _ = #name;
+                let __daemon_returned = #private::Returned(#name());
+                __daemon_returned.report();
+                __daemon_returned.0
+            }
+        }
+    }
+
     /// The statements that evaluate `setup`, then the options, and start the daemon. `by_reference` are patterns, and the names
     /// of the values that they take apart.
     fn launch(
@@ -547,8 +578,16 @@ fn outer_returns(function: &Function) -> TokenStream {
     let is_runtime_alone = function.asyncness.is_some() && function.macros.len() == 1;
     match is_never || is_runtime_alone || !function.is_main() {
         true => returns.clone(),
-        false => quote_spanned!(ends(returns).0=> -> impl ::std::process::Termination),
+        false => any_termination(returns),
     }
+}
+
+/// Any type that main can return. It lies on the one that is written, so that rustc points there.
+fn any_termination(returns: &TokenStream) -> TokenStream {
+    let own = |at: Span| Span::mixed_site().located_at(at);
+    let (first, last) = ends(&returns.clone().into_iter().skip(2).collect());
+    let path = quote_spanned!(own(last)=> ::std::process::Termination);
+    quote_spanned!(own(first)=> -> impl #path)
 }
 
 /// Words before the name of an item.

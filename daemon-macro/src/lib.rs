@@ -43,6 +43,9 @@ use proc_macro::TokenStream;
 /// as soon as the body begins, and the value of `setup` is dropped before the options are evaluated: a file that it opened
 /// is closed then. The parameters take patterns, types and lints (`#[allow(unused)]`).
 ///
+/// An option can end main by `?` or `return`. Then all of this is a function inside of `main`, of the same name: what it returns
+/// before it is ready is told to a supervisor, in `STATUS=`.
+///
 /// # Above any other function
 ///
 /// ```text

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::fmt::Debug;
 use std::ops::Deref;
 
 pub use crate::Ready;
@@ -46,6 +47,36 @@ impl Deref for Options {
 #[must_use]
 pub fn main_end() -> impl Drop {
     crate::thread::MainEnd
+}
+
+/// What main has returned, where an option's `?` can end it.
+#[derive(Debug)]
+pub struct Returned<R>(pub R);
+
+impl<T, E: Debug> Returned<Result<T, E>> {
+    /// Tells a supervisor that still waits for the start why there is none.
+    pub fn report(&self) {
+        if let Err(error) = &self.0 {
+            platform::report_returned(error);
+        }
+    }
+}
+
+/// What is no `Result`, and tells nothing: a method is looked for here if there is none above.
+#[derive(Debug)]
+pub struct NoResult;
+
+impl NoResult {
+    /// Does nothing.
+    pub fn report(&self) {}
+}
+
+impl<R> Deref for Returned<R> {
+    type Target = NoResult;
+
+    fn deref(&self) -> &NoResult {
+        &NoResult
+    }
 }
 
 /// Starts the daemon, or says why not and exits.

@@ -305,7 +305,7 @@ mod platform {
     pub use crate::start::Ready;
     pub(crate) use crate::start::start;
     pub use crate::supervisor::supervised;
-    pub(crate) use crate::supervisor::{journal_priority, notify_if_start_fails};
+    pub(crate) use crate::supervisor::{journal_priority, notify_if_start_fails, report_returned};
 }
 #[cfg(not(all(target_os = "linux", not(daemon_elsewhere))))]
 use elsewhere as platform;

@@ -1,6 +1,7 @@
 //! A supervisor that runs the process itself: systemd, a container, runit. What it passes, and what it is told.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Debug;
 use std::fs::{self, File};
 use std::ops::Range;
 use std::os::fd::{OwnedFd, RawFd};
@@ -18,6 +19,7 @@ use nix::libc::{c_int, c_void};
 use crate::errno::errno_of;
 use crate::error::{Error, Result, Step};
 use crate::inherited::note_inherited;
+use crate::report::escape_control;
 use crate::step::streams::OpenFile;
 use crate::{procfs, sys};
 
@@ -202,18 +204,34 @@ pub(crate) fn report_ready() -> Result<()> {
 
 /// Says why the start failed.
 pub(crate) fn report_failure(error: &Error) {
-    let errno = error.raw_os_error().unwrap_or(0);
-    // The error itself is about to be printed, and the exit code tells too.
-    let _ = send(&format!("ERRNO={errno}\nSTATUS={error}"));
+    report_end(error.raw_os_error().unwrap_or(0), &error.to_string());
+}
+
+/// Says what main has returned before it was ready, as std is about to print it.
+pub(crate) fn report_returned(error: &dyn Debug) {
+    if is_waited_for() {
+        report_end(0, &escape_control(&format!("{error:?}")));
+    }
 }
 
 /// Says that the process ended before it was ready. start-stop-daemon(8), for one, would wait on. Code 0 is no failure: a
 /// client's command, which is done before there is a start, ends so.
 extern "C" fn report_early_exit(code: c_int, _: *mut c_void) {
-    if code != 0 && waiting().as_ref().is_some_and(|waiting| waiting.pid == process::id()) {
-        // As above.
-        let _ = send(&format!("ERRNO=0\nSTATUS=the program ended with exit code {code} before it was ready"));
+    if code != 0 && is_waited_for() {
+        report_end(0, &format!("the program ended with exit code {code} before it was ready"));
     }
+}
+
+/// Whether a supervisor waits for this process; a forked child has no say in it.
+fn is_waited_for() -> bool {
+    waiting().as_ref().is_some_and(|waiting| waiting.pid == process::id())
+}
+
+fn report_end(errno: i32, why: &str) {
+    // systemd ignores a message of more than 4,096 bytes, and a character has up to four.
+    let why: String = why.chars().take(1000).collect();
+    // The error itself is about to be printed, and the exit code tells too.
+    let _ = send(&format!("ERRNO={errno}\nSTATUS={why}"));
 }
 
 /// Returns a socket to tell a supervisor that waits about a reload.

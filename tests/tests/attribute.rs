@@ -166,6 +166,9 @@ fn between(line: &str, start: &str, key: &str, end: &str) -> Option<String> {
 
 /// The other attribute does nothing: one that is there at all moves the place of a suggested `use`.
 const ALONE: [&str; 2] = ["#[daemon_runtime::daemon(umask = 0o027, trace)]\n", "#[rustfmt::skip]\n"];
+/// A `?` puts main into another one.
+const WITH_QUESTION_MARK: [&str; 2] =
+    ["#[daemon_runtime::daemon(chdir = concat!(\"/\", stringify!(?)))]\n", "#[rustfmt::skip]\n"];
 const WITH_TOKIO: [&str; 2] =
     ["#[daemon_runtime::daemon]\n#[tokio::main]\nasync ", "#[rustfmt::skip]\n#[tokio::main]\nasync "];
 
@@ -173,6 +176,21 @@ const WITH_TOKIO: [&str; 2] =
 fn rustc_says_the_same() {
     let compared = compare("same-rustc", "check", ALONE, &[]);
     println!("{compared} messages of rustc are the same with and without the attribute");
+}
+
+#[test]
+fn rustc_says_the_same_with_a_question_mark() {
+    let compared = compare("same-rustc-question", "check", WITH_QUESTION_MARK, &[]);
+    println!("{compared} messages of rustc are the same with and without the attribute");
+}
+
+#[test]
+fn clippy_says_the_same_with_a_question_mark() {
+    if clippy_is_missing() {
+        return;
+    }
+    let compared = compare("same-clippy-question", "clippy", WITH_QUESTION_MARK, &[]);
+    println!("{compared} messages of clippy are the same with and without the attribute");
 }
 
 #[test]
