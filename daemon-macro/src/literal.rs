@@ -35,6 +35,8 @@ mod literal_rule {
     pub(super) const SYSTEMD_FILE: &str = "names a file here; write the path alone, which is appended to";
     pub(super) const USER_COLON:   &str = "must be a user alone; give the group with `group`";
     pub(super) const ID_NUMBER:    &str = "is looked up as a name here; write the number without quotes";
+    pub(super) const ID_NAME:      &str = "must be one name, of letters, digits and `_`, `-` or `.`, such as `www-data`";
+    pub(super) const DIRECTORY:    &str = "names a directory here; write the path of a file in it";
     pub(super) const NAME_PATTERN: &str = "must list whole names, without `*`, `$`, spaces or commas";
 }
 
@@ -188,6 +190,7 @@ fn check_literal(row: &Row, literal: &Lit) -> Option<String> {
                 || word.starts_with("fd:")
                 || word.starts_with(['|', '>', '&']);
             let prefix = is_path && ["append:", "file:", "truncate:"].iter().any(|word| text.starts_with(word));
+            let is_directory = matches!(text.rsplit('/').next(), Some("" | "." | ".."));
             let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             &[
                 (!text.is_empty(), rule::EMPTY),
@@ -198,6 +201,8 @@ fn check_literal(row: &Row, literal: &Lit) -> Option<String> {
                 (!prefix, literal_rule::SYSTEMD_FILE),
                 (is_path || !text.contains(':'), literal_rule::USER_COLON),
                 (is_path || !is_number, literal_rule::ID_NUMBER),
+                (is_path || is_name(&text), literal_rule::ID_NAME),
+                (!matches!(row.kind, Kind::Path | Kind::Stream) || !is_directory, literal_rule::DIRECTORY),
             ]
         }
         (Kind::Names, Lit::Str(text)) => {
@@ -212,6 +217,13 @@ fn check_literal(row: &Row, literal: &Lit) -> Option<String> {
         _ => return Some(format!("expected {}", row.takes)),
     };
     rules.iter().find(|(holds, _)| !holds).map(|(_, rule)| format!("{} {rule}", row.name))
+}
+
+/// Whether an account can have this name: useradd(8), and those of a Windows domain, `DOMAIN\domain users`.
+fn is_name(text: &str) -> bool {
+    let is_part = |next: char| next.is_alphanumeric() || "_-.+".contains(next);
+    let is_local = text.strip_suffix('$').unwrap_or(text).chars().all(is_part) && !text.starts_with(['-', '+']);
+    is_local || text.contains(['\\', '@']) && !text.contains(['*', ','])
 }
 
 /// Whether a shell or systemd would put something else: `/run/$USER`, `/run/%n.pid`.

@@ -36,6 +36,16 @@ mod literals {
     pub fn main(_: u8) {}
 }
 
+mod names_and_paths {
+    use super::*;
+
+    #[daemon(user = "host.1$", group = "DOMAIN\\domain users", pid_file = "run/.pid", stdin = "...")]
+    pub fn local() {}
+
+    #[daemon(user = "_m+n@example.com", group = "Ünal", pid_file = "/run/app.d/./.a", stdout = "log./a..")]
+    pub fn others() {}
+}
+
 mod expressions {
     use super::*;
 
@@ -119,4 +129,5 @@ mod commas {
 
 fn main() {
     let _ = (literals::main, expressions::main, empty::main, commas::main);
+    let _ = (names_and_paths::local, names_and_paths::others);
 }
