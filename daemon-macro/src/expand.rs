@@ -13,6 +13,9 @@ use crate::function::{self, Function, Param};
 use crate::options::{self, Options, ParsedOption, Value};
 use crate::tokens::{ends, is_punct, is_word, names, with_stream};
 
+/// In an attribute of a tool, into which rustc does not look: a second `#[daemon]` knows a function inside of ours by it.
+const INSIDE: &str = "__daemon_inside";
+
 /// Expands the whole attribute.
 pub(crate) fn daemon(options: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Vec::new();
@@ -40,7 +43,8 @@ fn expand(options: &mut Options, mut function: Function, errors: &mut Vec<Error>
     }
     let leaves_early = options.all.iter().filter_map(ParsedOption::tokens).any(leaves_early);
     // By another name, so that `function` did not see it.
-    let is_second = function.body.stream().into_iter().any(|token| is_word(&token, "__daemon_end"));
+    let is_second = function.body.stream().into_iter().any(|token| is_word(&token, "__daemon_end"))
+        || function.inert.to_string().contains(INSIDE);
     if is_second {
         errors.push(Error::new(Span::call_site(), function::TWICE));
     }
@@ -256,13 +260,16 @@ impl Parts<'_> {
         let parens = with_stream(parens, quote!(#receiver #params));
         let invalid = self.roles.invalid.iter().map(|param| param.set_to(&placeholder()));
         let launch = self.launch(self.roles.setup.as_ref(), None, self.roles.ready.as_ref());
-        let body = with_statements(body, quote! { #(#invalid)* #launch });
-        // What is not there cannot be forbidden.
+        // Where an item of a macro comes first, clippy says nothing about items after statements. To allow them can be forbidden.
         let is_item = |token| is_word(&token, NAMED_ITEMS) || is_word(&token, "use impl extern macro_rules");
-        let has_items = function.body.stream().into_iter().any(is_item);
-        let allow = has_items.then(|| quote_spanned!(Span::mixed_site()=> #[allow(clippy::items_after_statements)]));
+        let item = self
+            .private
+            .as_ref()
+            .filter(|_| body.stream().into_iter().any(is_item))
+            .map(|_| quote_spanned!(Span::mixed_site()=> const _: () = ();));
+        let body = with_statements(body, quote! { #(#invalid)* #launch #item });
         let allow_cfg = self.allow_cfg();
-        quote! { #inert #(#macros)* #allow #allow_cfg #visibility #asyncness #word_fn #name #generics #parens #returns #body }
+        quote! { #inert #(#macros)* #allow_cfg #visibility #asyncness #word_fn #name #generics #parens #returns #body }
     }
 
     /// For the statements that only rust-analyzer sees.
@@ -358,6 +365,7 @@ impl Parts<'_> {
         let outer_parens = with_stream(parens, list(caller));
         let returns_outer = if leaves_early { returns.clone() } else { outer_returns(function) };
         let allow_cfg = self.allow_cfg();
+        let inside = Ident::new(INSIDE, own);
         let gone = Ident::new("AnAttributeBelowDaemonHasTakenThisFunctionAway", own);
         let call = match private {
             // Where the function inside has gone, or returns another type, rustc points at the attribute.
@@ -374,7 +382,7 @@ impl Parts<'_> {
                 let #inner = #gone;
                 let _ = #inner;
                 {
-                    #(#macros)* #asyncness #word_fn #inner #generics #inner_parens #returns #inner_body
+                    #(#macros)* #[rustfmt::#inside] #asyncness #word_fn #inner #generics #inner_parens #returns #inner_body
                     #launch
                     #notify_outside
                     #hand_over

@@ -78,8 +78,8 @@ use proc_macro::TokenStream;
 /// An option cannot `.await`, and it cannot use items and imports of the body, which are inside. (Where no attribute stands
 /// below, or above any other function, there is no function inside, and it can.)
 ///
-/// What rustc and clippy say about the body, they say in the same words and columns as without the attribute; only clippy's
-/// `items_after_statements` is allowed, where the body has items.
+/// What rustc and clippy say about the body, they say in the same words and columns as without the attribute; only about items
+/// after statements clippy says nothing.
 ///
 /// # Mistakes
 ///

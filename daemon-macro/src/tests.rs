@@ -401,7 +401,9 @@ fn random_bodies() {
         let (wanted, mut found) = (statements(&original), statements(inner));
         let attributes = wanted.iter().take_while(|it| it.starts_with("# !")).count();
         let own = found.len() - wanted.len();
-        assert!(own <= 2, "body {number} has {own} statements more: {item}");
+        // One is for clippy, and an item, where the body has items.
+        let items = usize::from(wanted.len() > attributes && !item.starts_with('#'));
+        assert!(own <= 2 + items, "body {number} has {own} statements more: {item}");
         found.drain(attributes..attributes + own);
         assert_eq!(found, wanted, "body {number}: {item}");
     }

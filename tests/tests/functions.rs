@@ -48,15 +48,6 @@ fn a_second_call_is_refused() {
     family.assert_gone();
 }
 
-/// The same attribute by two names is two starts.
-#[test]
-fn an_alias_starts_no_second_daemon() {
-    let family = Family::new();
-    let launch = family.launch(env!("CARGO_BIN_EXE_twice_by_alias"));
-    launch.run().assert_code(70).assert_one_line().assert_says(&["a daemon already; start it once only"]);
-    family.assert_gone();
-}
-
 /// It would copy one thread of several.
 #[test]
 fn a_process_with_threads_is_refused() {
