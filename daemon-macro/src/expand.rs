@@ -4,6 +4,8 @@
 //! rustc and clippy would word their messages about it in another way. Own names begin with `__daemon`, since items of the
 //! user's would meet others in spite of the macro's hygiene. Own tokens lie on the user's where rustc may point at them.
 
+use std::path::{Path, PathBuf};
+
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Error;
@@ -123,23 +125,32 @@ fn private(options: &Options, errors: &mut Vec<Error>) -> Option<TokenStream> {
     }
 }
 
-/// Returns the name that the manifest of the user's package gives the runtime, if it is another one.
+/// Returns the name that the user's package gives the runtime, if it is another one. Which that is, the workspace may say.
 fn renamed_runtime() -> Option<String> {
-    let directory = std::env::var_os("CARGO_MANIFEST_DIR")?;
-    let manifest = std::fs::read_to_string(std::path::Path::new(&directory).join("Cargo.toml")).ok()?;
-    let (mut table, mut renamed) = (String::new(), None);
-    for line in manifest.lines().map(|line| line.replace(' ', "")) {
-        if let Some((_, name)) = line.strip_prefix('[').and_then(|line| line.rsplit_once("dependencies.")) {
-            table = name.trim_end_matches(']').to_owned();
+    let directory = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR")?);
+    let mut manifests = directory.ancestors().map(|directory| dependencies(&directory.join("Cargo.toml")));
+    let own = manifests.next()?;
+    let is_own = |name: &str| own.iter().any(|(own, _)| own == name);
+    if is_own("daemon-runtime") {
+        return None;
+    }
+    let is_renamed = |(name, line): &(String, String)| is_own(name) && line.contains("package=daemon-runtime");
+    let (name, _) = own.iter().cloned().chain(manifests.flatten()).find(is_renamed)?;
+    Some(name.replace('-', "_"))
+}
+
+/// Returns the lines of a manifest without spaces and quotes, each with the dependency that it is about, if it is.
+fn dependencies(manifest: &Path) -> Vec<(String, String)> {
+    let mut table = None;
+    let dependency = |line: &str| {
+        let line = line.replace(|next: char| next.is_whitespace() || "\"'".contains(next), "");
+        if line.starts_with('[') {
+            table = line.rsplit_once("dependencies.").map(|(_, name)| name.trim_end_matches(']').to_owned());
         }
         let key = line.split(['=', '.']).next().unwrap_or_default();
-        if key == "daemon-runtime" || table == "daemon-runtime" {
-            return None;
-        } else if line.contains("package=\"daemon-runtime\"") {
-            renamed = Some(if key == "package" { table.clone() } else { key.to_owned() });
-        }
-    }
-    Some(renamed?.replace('-', "_"))
+        (table.clone().unwrap_or(key.to_owned()), line)
+    };
+    std::fs::read_to_string(manifest).unwrap_or_default().lines().map(dependency).collect()
 }
 
 /// Returns the place of an attribute above that has written another return type, of which rustc knows no `?`.

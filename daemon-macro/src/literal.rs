@@ -70,9 +70,15 @@ pub(crate) fn check(row: &Row, value: &TokenStream, errors: &mut Vec<Error>) {
         })
         .parse2(value.clone());
         let is_fragment = matches!(&*tokens, [TokenTree::Group(group)] if group.delimiter() == Delimiter::None);
-        let is_type = |last: &Ident| last.to_string().starts_with(char::is_uppercase);
-        if path.as_ref().is_ok_and(|path| path.last().is_some_and(is_type)) {
-            let words = "expected the crate or module that is the runtime, found a type: `crate = ::daemon_runtime`";
+        let names: Vec<String> = path.iter().flatten().map(Ident::to_string).collect();
+        let found = match &*names {
+            [.., last] if last.starts_with(char::is_uppercase) => Some("a type"),
+            [before @ .., _] if before.iter().any(|name| name == "daemon_runtime") => Some("what is in it"),
+            _ => None,
+        };
+        if let Some(found) = found {
+            let words =
+                format!("expected the crate or module that is the runtime, found {found}: `crate = ::daemon_runtime`");
             errors.push(Error::new_spanned(value, words));
         } else if path.is_err() && !is_fragment && !is_punct(&tokens[0], '$') {
             errors.push(kind_error(value));

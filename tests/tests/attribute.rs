@@ -15,15 +15,19 @@ type Package<'a> = (&'a str, &'a str, &'a [(String, String)]);
 fn workspace(name: &str, packages: &[Package<'_>]) -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&root);
+    let path = concat!("path = \"", env!("CARGO_MANIFEST_DIR"), "/../daemon-runtime\"");
     for (package, manifest, files) in packages {
-        let manifest =
-            manifest.replace("RUNTIME", concat!("path = \"", env!("CARGO_MANIFEST_DIR"), "/../daemon-runtime\""));
+        let manifest = manifest.replace("RUNTIME", path);
         write(&root.join(package).join("Cargo.toml"), &format!("[package]\nname = \"{package}\"\n{manifest}"));
         for (file, text) in *files {
             write(&root.join(package).join(file), text);
         }
     }
-    write(&root.join("Cargo.toml"), "[workspace]\nmembers = [\"*\"]\nexclude = [\"target\"]\nresolver = \"3\"\n");
+    let manifest = format!(
+        "[workspace]\nmembers = [\"*\"]\nexclude = [\"target\"]\nresolver = \"3\"\n\
+         [workspace.dependencies]\nother-name = {{ package = \"daemon-runtime\", {path} }}\n"
+    );
+    write(&root.join("Cargo.toml"), &manifest);
     // The versions that the tests were built with are on the machine already.
     fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"), root.join("Cargo.lock")).expect("copy Cargo.lock");
     root
@@ -307,12 +311,21 @@ fn a_renamed_dependency_without_crate() {
     let table = format!("{manifest}[dependencies.other-name]\npackage = \"daemon-runtime\"\nRUNTIME\n");
     let text = "#[other_name::daemon(umask = 0)]\nfn main(ready: other_name::Ready) {\n    ready.notify();\n}\n";
     let program = [("src/main.rs".to_owned(), text.to_owned())];
-    let root = workspace("renamed", &[("by-line", &line, &program), ("by-table", &table, &program)]);
+    let inherited = format!("{manifest}[dependencies]\nother-name.workspace = true\n");
+    let inherited_table = format!("{manifest}[dependencies.'other-name']\nworkspace = true\n");
+    let packages = [
+        ("by-line", &*line, &program[..]),
+        ("by-table", &table, &program),
+        ("by-workspace", &inherited, &program),
+        ("by-workspace-table", &inherited_table, &program),
+    ];
+    let root = workspace("renamed", &packages);
     let output = cargo(&root, &["check", "--offline", "--workspace", "--keep-going", "--message-format=short"]);
     let said = String::from_utf8_lossy(&output.stderr);
-    for package in ["by-line", "by-table"] {
+    for (package, ..) in packages {
+        let place = format!("{package}/");
         let errors: Vec<&str> =
-            said.lines().filter(|line| line.starts_with(package) && line.contains(": error")).collect();
+            said.lines().filter(|line| line.starts_with(&place) && line.contains(": error")).collect();
         let [error] = errors[..] else { panic!("{package}: not one error: {said}") };
         assert!(
             error.ends_with("this package calls `daemon-runtime` `other_name`; write `crate = ::other_name`"),
