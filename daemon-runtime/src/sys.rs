@@ -139,10 +139,14 @@ pub(crate) fn groups_of_user(user: &CStr, group: Gid) -> nix::Result<Vec<Gid>> {
             false => break,
         }
     }
-    // musl names the first one twice if the group database does.
-    groups.sort_unstable();
-    groups.dedup();
-    Ok(groups.into_iter().map(Gid::from_raw).collect())
+    let mut unique = Vec::new();
+    for gid in groups.into_iter().map(Gid::from_raw) {
+        // musl names the first one twice if the group database does.
+        if !unique.contains(&gid) {
+            unique.push(gid);
+        }
+    }
+    Ok(unique)
 }
 
 /// What the C library knows of threads: glibc's `__libc_single_threaded`, since 2.32. Once there was a thread it may say no
@@ -231,6 +235,19 @@ pub(crate) const STDERR: BorrowedFd<'static> = unsafe { BorrowedFd::borrow_raw(l
 pub(crate) fn descriptor_flags(fd: RawFd) -> nix::Result<c_int> {
     // SAFETY: F_GETFD only reads a flag, and an unused number is an error.
     retry(|| Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) }))
+}
+
+/// fcntl(2) F_OFD_GETLK on a number that may not be open: whether anybody holds a record lock on any part of its file, by
+/// another opening of it or, in the old way of F_SETLK, by this one.
+pub(crate) fn may_be_locked(fd: RawFd) -> nix::Result<bool> {
+    let mut lock = libc::flock { l_len: 0, ..lock_of(0) };
+    // SAFETY: the command fills `lock`, and an unused number is an error.
+    match retry(|| Errno::result(unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &mut lock) })) {
+        Ok(_) => Ok(lock.l_type != libc::F_UNLCK as libc::c_short),
+        // Or it is of O_PATH, by which nothing can be locked.
+        Err(Errno::EBADF) => descriptor_flags(fd).map(|_| false),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// Which file it is: device and inode, of 64 bits on every machine.

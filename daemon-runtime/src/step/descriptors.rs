@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::os::fd::RawFd;
+use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 use nix::libc::FD_CLOEXEC;
@@ -13,18 +14,14 @@ use nix::sys::resource::{Resource, getrlimit};
 
 use crate::errno::errno_of;
 use crate::error::{self, Error, ErrorKind, Step};
-use crate::procfs;
 use crate::sys::{self, FileId, retry};
 
 /// The first descriptor that is no standard stream.
 const FIRST: RawFd = 3;
 /// Without /proc no number above this one is looked at: Linux allows no more by default, proc_sys_fs(5), `nr_open`.
 const LAST: RawFd = 1 << 20;
-/// So many are not listed one by one: the kernel makes a file for each entry of /proc/self/fd, which takes 20 times longer than
-/// to look at a number...
-const MANY: usize = 512;
-/// ... but for a table so large that it may be almost empty.
-const LARGEST_TABLE: RawFd = 1 << 17;
+/// So many more numbers than are open are looked at in vain, until /proc has to list what is open.
+const MISSES: u64 = 64;
 
 /// A descriptor that was open at the first call, and which file it was; or why fstat(2) does not say, as for a file system whose
 /// server has gone.
@@ -36,42 +33,57 @@ pub(crate) struct Open {
 
 /// Returns what is open. The flags are read when they are to be closed: one call less.
 pub(crate) fn list() -> nix::Result<Vec<Open>> {
-    let open = list_numbers()?.into_iter().filter_map(|fd| match sys::file_id(fd) {
-        // Among these is the number that the list itself was read through.
-        Err(Errno::EBADF) => None,
-        file => Some(Open { fd, file }),
-    });
-    Ok(open.collect())
+    let mut open = Vec::new();
+    look_at_open(&[], &mut |fd| {
+        let file = sys::file_id(fd);
+        let is_open = file != Err(Errno::EBADF);
+        if is_open && fd >= FIRST {
+            open.push(Open { fd, file });
+        }
+        Ok(is_open)
+    })?;
+    Ok(open)
 }
 
-/// Returns the numbers that are open, or may be.
+/// Calls `look` with every number that is open, but for those in `known`, which are; and with some that are not: it returns
+/// whether it is.
+///
+/// One number after the other, until as many are found as are open. The kernel makes a file for each entry of /proc/self/fd,
+/// which takes much longer than to look at a number: so that is listed only where open numbers are far apart.
+pub(crate) fn look_at_open(known: &[RawFd], look: &mut dyn FnMut(RawFd) -> nix::Result<bool>) -> nix::Result<()> {
+    // proc_pid_fd(5): how many are open, since Linux 6.2; before, 0.
+    let count = fs::metadata("/proc/self/fd").map_or(0, |directory| directory.size());
+    let (mut next, mut found, mut missed) = (0, known.len() as u64, 0);
+    let mut next_known = known.iter().peekable();
+    while found < count && missed < found + MISSES {
+        if next_known.next_if_eq(&&next).is_none() {
+            if look(next)? { found += 1 } else { missed += 1 }
+        }
+        next += 1;
+    }
+    if found < count || count == 0 {
+        let rest = list_numbers()?.into_iter().filter(|fd| *fd >= next && known.binary_search(fd).is_err());
+        rest.map(look).try_for_each(|looked| looked.map(drop))?;
+    }
+    Ok(())
+}
+
+/// Returns the numbers that are open, as /proc lists them. Among these is the number that the list itself was read through.
 fn list_numbers() -> nix::Result<Vec<RawFd>> {
     let errno = |error| errno_of(&error);
     let entries = match retry(|| fs::read_dir("/proc/self/fd").map_err(errno)) {
         // Without /proc each number below the limit may be open.
         Err(Errno::ENOENT | Errno::EACCES) => {
             let limit = RawFd::try_from(getrlimit(Resource::RLIMIT_NOFILE)?.1).unwrap_or(RawFd::MAX);
-            return Ok((FIRST..limit.min(LAST)).collect());
+            return Ok((0..limit.min(LAST)).collect());
         }
         entries => entries?,
     };
     let mut numbers = Vec::new();
     for entry in entries {
         numbers.extend(entry.map_err(errno)?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
-        if numbers.len() == MANY {
-            if let Some(size) = table_size().filter(|size| *size <= LARGEST_TABLE) {
-                return Ok((FIRST..size).collect());
-            }
-        }
     }
-    numbers.retain(|fd| *fd >= FIRST);
     Ok(numbers)
-}
-
-/// Returns the size of the table of descriptors, above which no number is open: proc_pid_status(5), `FDSize`.
-fn table_size() -> Option<RawFd> {
-    let status = procfs::read("/proc/self/status").ok()?;
-    status.lines().find_map(|line| line.strip_prefix("FDSize:"))?.trim().parse().ok()
 }
 
 /// Whether a number is open, and exec would pass it on: it has no close-on-exec flag.
@@ -83,7 +95,7 @@ fn is_passed_on(fd: RawFd) -> nix::Result<bool> {
     }
 }
 
-/// Returns what was inherited, but for `keep` and for what the program has taken over or replaced since.
+/// Returns what was inherited, in ascending order, but for `keep` and for what the program has taken over or replaced since.
 pub(crate) fn find_inherited(open_at_first: Result<&[Open], &Errno>, keep: &[RawFd]) -> error::Result<Vec<RawFd>> {
     let open_at_first = open_at_first
         .map_err(|errno| Error::system(Step::Descriptors, "list inherited descriptors in /proc/self/fd", *errno))?;
