@@ -33,9 +33,9 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
-use nix::unistd::{ForkResult, getpid};
+use nix::unistd::{ForkResult, getpid, getppid};
 
-use crate::error::{Error, Result, Step};
+use crate::error::{Error, ErrorKind, Result, Step};
 use crate::step::log::CreatedLogs;
 use crate::step::pid_file::PidFile;
 use crate::sys::{self, retry};
@@ -124,6 +124,18 @@ pub(crate) fn socket_pair() -> Result<(UnixStream, UnixStream)> {
 
 pub(crate) fn fork() -> Result<ForkResult> {
     sys::fork().map_err(|errno| failed("fork", errno))
+}
+
+/// Refuses a child of fork(2) that is in another pid namespace than its parent, as after `unshare -p` without `--fork`: the pids
+/// that the launcher would be told are other processes there, and the first child's end is the end of all.
+pub(crate) fn refuse_other_pid_namespace() -> Result<()> {
+    // getppid(2): whom this namespace does not show is 0.
+    if getppid().as_raw() != 0 {
+        return Ok(());
+    }
+    let why = "its children are in another pid namespace than itself";
+    Err(Error::new(Step::Launch, ErrorKind::Misuse, "become a daemon", why)
+        .advise("start it by `unshare --fork`, or fork once after unshare(2)"))
 }
 
 fn close(end: UnixStream) -> Result<()> {

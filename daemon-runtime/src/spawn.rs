@@ -14,9 +14,8 @@ use crate::daemon_process;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::inherited::note_inherited;
 use crate::launch::message::{Message, receive_from_launcher, send_error};
-use crate::launch::{fork, socket_pair};
+use crate::launch::{fork, refuse_other_pid_namespace, socket_pair};
 use crate::start::{DEFAULT_TIMEOUT, flush, start_in_background};
-use crate::step::pid_namespace::refuse_other_pid_namespace;
 use crate::step::threads;
 use crate::sys::{self, poll_timeout, retry};
 use crate::{Daemon, Ready};
@@ -43,11 +42,8 @@ pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
             .advise("call `start` to stay in the foreground"));
     }
     note_inherited();
-    // Before the fork: its child is in the other namespace already.
-    refuse_other_pid_namespace()?;
     daemon_process::drop_parents_lock();
     threads::refuse_threads()?;
-    refuse_other_pid_namespace()?;
     // What is buffered would appear twice.
     flush()?;
     let (client_end, launcher_end) = socket_pair()?;
@@ -61,7 +57,8 @@ pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
             drop(client_end);
             // Only the daemon returns from it, or the launcher with an error. The program's own code must not run in the
             // launcher as if it were the client.
-            start_in_background(options, Some(&launcher_end)).map(Spawned::Daemon).or_else(|error| {
+            let started = refuse_other_pid_namespace().and_then(|()| start_in_background(options, Some(&launcher_end)));
+            started.map(Spawned::Daemon).or_else(|error| {
                 // If the client has died, nobody waits for this.
                 let _ = send_error(&launcher_end, &error);
                 sys::exit_now(error.exit_code().into())

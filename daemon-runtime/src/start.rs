@@ -17,7 +17,6 @@ use crate::launch::{self, Launch, LauncherHandle, LauncherSignals};
 use crate::step::credentials::Credentials;
 use crate::step::directory::{self, Directories};
 use crate::step::pid_file::{self, PidFile, ReadyMark};
-use crate::step::pid_namespace::refuse_other_pid_namespace;
 use crate::step::record_locks::refuse_record_locks;
 use crate::step::reopen::{self, OnSighup};
 use crate::step::signal_mask::BlockedSignals;
@@ -53,7 +52,6 @@ pub(crate) fn start_in_background(options: Daemon, client: Option<&UnixStream>) 
     let credentials = check(&options)?;
     // After the lookup of names: a library that does it may start one.
     threads::refuse_threads()?;
-    refuse_other_pid_namespace()?;
     let root = options.chroot.as_deref();
     let directories = Directories::open(root, options.chdir.as_deref())?;
     let wanted = [&options.stdin, &options.stdout, &options.stderr];

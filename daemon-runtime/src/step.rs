@@ -8,7 +8,6 @@ pub(crate) mod file;
 pub(crate) mod lock_holder;
 pub(crate) mod log;
 pub(crate) mod pid_file;
-pub(crate) mod pid_namespace;
 pub(crate) mod record_locks;
 pub(crate) mod reopen;
 pub(crate) mod restrictions;

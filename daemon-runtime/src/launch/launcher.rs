@@ -126,8 +126,9 @@ impl Launcher<'_> {
     fn wait_until_ready(&mut self) -> std::result::Result<(), FailedStart> {
         loop {
             let deadline = self.started.checked_add(self.limit);
-            let events =
-                self.wait(deadline, [self.channel.as_ref(), self.client])?.ok_or(FailedStart::TimedOut(self.limit))?;
+            // Until the session leader has ended, nothing is decided by a message, and each wake-up takes processor time.
+            let channel = self.channel.as_ref().filter(|_| self.leader_ended);
+            let events = self.wait(deadline, channel, self.client)?.ok_or(FailedStart::TimedOut(self.limit))?;
             if events.signal {
                 self.read_signals()?;
             }
@@ -146,11 +147,15 @@ impl Launcher<'_> {
     }
 
     /// Waits for a signal, or for the daemon or the client; `None` is the deadline.
-    fn wait(&self, deadline: Option<Instant>, others: [Option<&UnixStream>; 2]) -> Result<Option<Events>> {
+    fn wait(
+        &self,
+        deadline: Option<Instant>,
+        channel: Option<&UnixStream>,
+        client: Option<&UnixStream>,
+    ) -> Result<Option<Events>> {
         // poll(2) passes over what has the number -1.
         let of = |socket: Option<&UnixStream>| pollfd(socket.map_or(-1, AsRawFd::as_raw_fd));
-        let [channel, client] = others.map(of);
-        let mut polled = [pollfd(self.signals.fd()), channel, client];
+        let mut polled = [pollfd(self.signals.fd()), of(channel), of(client)];
         let events = retry(|| {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // Without a deadline, a wake-up in some weeks does no harm.
@@ -159,8 +164,8 @@ impl Launcher<'_> {
         match events.map_err(|errno| failed("wait for the daemon", errno))? {
             0 => Ok(None),
             _ => {
-                let [signal, message, client_died] = polled.map(|polled| polled.revents != 0);
-                Ok(Some(Events { signal, message, client_died }))
+                let happened = |at: usize| polled[at].revents != 0;
+                Ok(Some(Events { signal: happened(0), message: happened(1), client_died: happened(2) }))
             }
         }
     }
@@ -292,7 +297,7 @@ impl Launcher<'_> {
                 }
                 // The daemon's messages are not waited for: it may be saying that it is ready. But its channel stays
                 // open: it would take the end of that for the launcher's death, and not end in its own way.
-                match self.wait(Some(deadline), [None; 2]) {
+                match self.wait(Some(deadline), None, None) {
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
                 }

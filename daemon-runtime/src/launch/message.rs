@@ -64,14 +64,16 @@ impl Message {
 /// The longest text of an error that is sent. Three of them fit into what the client reads.
 const MAX_TEXT: usize = 20_000;
 
-/// Tells the client why the start has failed: three numbers, and the three texts, which have no NUL in them.
+/// Tells the client why the start has failed: four numbers, and three texts, each with a NUL at its end.
 pub(crate) fn send_error(client: &UnixStream, error: &Error) -> nix::Result<()> {
     let Inner { step, kind, what, why, advice, exit_code, errno } = &*error.0;
     let step = step.map_or(0, |step| step as u8 + 1);
     let mut bytes = vec![*kind as u8, step, *exit_code];
     bytes.extend(errno.unwrap_or(0).to_ne_bytes());
-    let [what, why, advice] = [&**what, why, advice].map(|text| &text.as_bytes()[..text.len().min(MAX_TEXT)]);
-    bytes.extend([what, why, advice].join(&0));
+    for text in [what, why, &**advice] {
+        bytes.extend(&text.as_bytes()[..text.len().min(MAX_TEXT)]);
+        bytes.push(0);
+    }
     retry(|| write(client, &bytes)).map(drop)
 }
 

@@ -5,13 +5,14 @@ use std::os::unix::net::UnixStream;
 use nix::unistd::{ForkResult, setsid};
 
 use super::message::Message;
-use super::{failed, fork};
+use super::{failed, fork, refuse_other_pid_namespace};
 use crate::error::Result;
 use crate::sys::{self, retry};
 use crate::trace::Trace;
 
 /// Leaves the shell's session and forks the daemon. Only the daemon returns, with its end of the channel.
 pub(super) fn fork_daemon(channel: UnixStream, trace: Trace) -> Result<UnixStream> {
+    refuse_other_pid_namespace()?;
     trace.print_row("first fork");
     // daemon(7), step 6. A new session has no controlling terminal.
     retry(setsid).map_err(|errno| failed("create a session", errno))?;
