@@ -22,7 +22,7 @@ impl Trace {
 
     pub(crate) fn print_header(self) {
         if self.0 {
-            print(io::stderr(), ["stage", "pid", "ppid", "pgid", "sid", "leader", "terminal"].map(String::from));
+            print(&mut io::stderr(), ["stage", "pid", "ppid", "pgid", "sid", "leader", "terminal"]);
         }
     }
 
@@ -36,14 +36,14 @@ impl Trace {
     /// This process.
     pub(crate) fn print_row(self, stage: &str) {
         if self.0 {
-            measure(io::stderr(), stage, getpid(), getppid());
+            measure(&mut io::stderr(), stage, getpid(), getppid());
         }
     }
 
     /// A child of this process, which is still its parent.
     pub(crate) fn print_child_row(self, stage: &str, child: Pid) {
         if self.0 {
-            measure(io::stderr(), stage, child, getpid());
+            measure(&mut io::stderr(), stage, child, getpid());
         }
     }
 
@@ -51,22 +51,20 @@ impl Trace {
     pub(crate) fn print_last_row(self, stage: &str, terminal: &OwnedFd) {
         if self.0 {
             let Ok(terminal) = terminal.try_clone() else { return };
-            measure(File::from(terminal), stage, getpid(), getppid());
+            measure(&mut File::from(terminal), stage, getpid(), getppid());
         }
     }
 }
 
-fn measure(to: impl Write, stage: &str, pid: Pid, ppid: Pid) {
+fn measure(to: &mut dyn Write, stage: &str, pid: Pid, ppid: Pid) {
     let number = |id: nix::Result<Pid>| id.map_or("?".into(), |id| id.to_string());
     let (pgid, sid) = (getpgid(Some(pid)), getsid(Some(pid)));
-    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
-    let terminal = has_controlling_terminal();
-    let leader = yes(sid == Ok(pid));
-    print(to, [stage.into(), pid.to_string(), ppid.to_string(), number(pgid), number(sid), leader, yes(terminal)]);
+    let yes = |is| if is { "yes" } else { "no" };
+    let (leader, terminal) = (yes(sid == Ok(pid)), yes(has_controlling_terminal()));
+    print(to, [stage, &pid.to_string(), &ppid.to_string(), &number(pgid), &number(sid), leader, terminal]);
 }
 
-fn print(mut to: impl Write, cells: [String; 7]) {
-    let [stage, pid, ppid, pgid, sid, leader, terminal] = cells;
+fn print(to: &mut dyn Write, [stage, pid, ppid, pgid, sid, leader, terminal]: [&str; 7]) {
     let line = format!("{stage:<30} {pid:>7} {ppid:>7} {pgid:>7} {sid:>7}  {leader:<6}  {terminal}\n");
     // As `Trace` says, the start goes on without.
     let _ = to.write_all(line.as_bytes());

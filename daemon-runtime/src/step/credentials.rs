@@ -92,14 +92,12 @@ impl Credentials {
     /// Whether setresuid(2) and setresgid(2) will allow it: by a capability, or because a set-user-ID or set-group-ID
     /// program has been started, which may choose among its ids.
     fn may_be_assumed(&self) -> bool {
-        let has_one = |number, id: u32, ids: Option<[u32; 3]>| {
-            sys::has_effective_capability(number) || ids.is_some_and(|ids| ids.contains(&id))
-        };
-        let uids = getresuid().ok().map(|ids| [ids.real, ids.effective, ids.saved].map(Uid::as_raw));
-        let gids = getresgid().ok().map(|ids| [ids.real, ids.effective, ids.saved].map(Gid::as_raw));
-        self.user.as_ref().is_none_or(|user| has_one(CAP_SETUID, user.uid.as_raw(), uids))
-            && self.group.is_none_or(|group| has_one(CAP_SETGID, group.as_raw(), gids))
-            && (sys::has_effective_capability(CAP_SETGID) || self.has_no_group_beyond().unwrap_or(false))
+        let has_uid = |uid| getresuid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved].contains(&uid));
+        let has_gid = |gid| getresgid().is_ok_and(|ids| [ids.real, ids.effective, ids.saved].contains(&gid));
+        let may = sys::has_effective_capability;
+        self.user.as_ref().is_none_or(|user| may(CAP_SETUID) || has_uid(user.uid))
+            && self.group.is_none_or(|group| may(CAP_SETGID) || has_gid(group))
+            && (may(CAP_SETGID) || self.has_no_group_beyond().unwrap_or(false))
     }
 
     /// Whether the daemon is another user than the process that starts it.

@@ -85,10 +85,10 @@ impl FilePath {
 
     /// Opens the file. A link at its end that is not followed is ELOOP.
     pub(crate) fn open(&self, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {
-        self.reach(|directory, name, follow| {
-            let no_link = if follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
-            retry(|| openat(directory, name, flags | FLAGS | no_link, mode))
-        })
+        let mut name = [0; NAME_SIZE];
+        let entry = self.reach(&mut name)?;
+        let no_link = if entry.follow { OFlag::empty() } else { OFlag::O_NOFOLLOW };
+        retry(|| openat(entry.directory(), entry.name, flags | FLAGS | no_link, mode))
     }
 
     /// Opens the file for a stream.
@@ -116,21 +116,25 @@ impl FilePath {
 
     /// Looks at the file.
     pub(crate) fn status(&self) -> nix::Result<FileStatus> {
-        self.reach(|directory, name, _| sys::file_status_at(directory, name))
+        self.reach(&mut [0; NAME_SIZE])?.status()
     }
 
     /// Removes the file if it is the one that is meant; ENOENT if not.
     pub(crate) fn remove_if(&self, is_meant: impl FnOnce(FileStatus) -> bool) -> nix::Result<()> {
-        self.reach(|directory, name, _| match is_meant(sys::file_status_at(directory, name)?) {
-            true => retry(|| unlinkat(directory, name, UnlinkatFlags::NoRemoveDir)),
+        let mut name = [0; NAME_SIZE];
+        let entry = self.reach(&mut name)?;
+        match is_meant(entry.status()?) {
+            true => retry(|| unlinkat(entry.directory(), entry.name, UnlinkatFlags::NoRemoveDir)),
             false => Err(Errno::ENOENT),
-        })
+        }
     }
 
     /// Whether the directory gives its own group to new files: the set-group-ID bit of inode(7). Only known of a file for
     /// another user.
     pub(crate) fn is_in_setgid_directory(&self) -> bool {
-        self.reach(|directory, _, _| sys::file_status(directory.as_raw_fd())).is_ok_and(|status| status.is_setgid)
+        let mut name = [0; NAME_SIZE];
+        let entry = self.reach(&mut name);
+        entry.and_then(|entry| sys::file_status(entry.directory().as_raw_fd())).is_ok_and(|status| status.is_setgid)
     }
 
     /// Whether this crate looks at each component, and not the kernel, which gives other users no more rights than they have
@@ -139,21 +143,20 @@ impl FilePath {
         self.for_another || geteuid().is_root()
     }
 
-    /// Calls `act` with the directory, the name in there, and whether a link of that name is to be followed.
-    fn reach<T>(&self, act: impl FnOnce(BorrowedFd<'_>, &CStr, bool) -> nix::Result<T>) -> nix::Result<T> {
+    /// Returns the entry of the last directory that the path leads to. `buffer` is for its name.
+    fn reach<'a>(&'a self, buffer: &'a mut [u8; NAME_SIZE]) -> nix::Result<Entry<'a>> {
         if !self.is_walked() || self.path.is_empty() {
-            return act(AT_FDCWD, &self.path, self.follows_last);
+            return Ok(Entry { directory: None, name: &self.path, follow: self.follows_last });
         }
         // The owner of `/` is root too: in a user namespace it has another number.
         let root = sys::file_status_at(AT_FDCWD, c"/")?.owner;
         let (mut rest, mut reached, mut links) = (Rest::of(&self.path)?, None, 0);
-        loop {
+        let follow = loop {
             let directory = reached.as_ref().map_or(AT_FDCWD, OwnedFd::as_fd);
-            let mut name = [0; NAME_SIZE];
-            let name = rest.next(&mut name)?;
+            let name = rest.next(buffer)?;
             let is_last = rest.is_empty();
             if is_last && !self.follows_last {
-                return act(directory, name, false);
+                break false;
             }
             if !is_last {
                 match open_path(directory, name, OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW) {
@@ -166,12 +169,15 @@ impl FilePath {
                 }
             }
             let link = match open_path(directory, name, OFlag::O_NOFOLLOW) {
-                Err(Errno::ENOENT) if is_last => return act(directory, name, false),
+                Err(Errno::ENOENT) if is_last => break false,
                 found => found?,
             };
             let status = sys::file_status(link.as_raw_fd())?;
             if status.kind != libc::S_IFLNK {
-                return if is_last { act(directory, name, false) } else { Err(Errno::ENOTDIR) };
+                if is_last {
+                    break false;
+                }
+                return Err(Errno::ENOTDIR);
             }
             links += 1;
             // In a user namespace all users that it does not know look like the owner of `/`; in a directory like /tmp, which
@@ -188,11 +194,32 @@ impl FilePath {
                 rest.prepend(|room| sys::link_target(link.as_fd(), room))?;
             } else if is_last {
                 // A link of the kernel's, such as /proc/self/fd/1, leads to more than its text says.
-                return act(directory, name, true);
+                break true;
             } else {
                 reached = Some(open_path(directory, name, OFlag::O_DIRECTORY)?);
             }
-        }
+        };
+        let name = CStr::from_bytes_until_nul(buffer).map_err(|_| Errno::ENAMETOOLONG)?;
+        Ok(Entry { directory: reached, name, follow })
+    }
+}
+
+/// A name in a directory.
+struct Entry<'a> {
+    /// `None` is the working directory, or `/` where the name begins with a slash.
+    directory: Option<OwnedFd>,
+    name: &'a CStr,
+    /// Whether a link of that name is to be followed.
+    follow: bool,
+}
+
+impl Entry<'_> {
+    fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_ref().map_or(AT_FDCWD, OwnedFd::as_fd)
+    }
+
+    fn status(&self) -> nix::Result<FileStatus> {
+        sys::file_status_at(self.directory(), self.name)
     }
 }
 
@@ -236,13 +263,15 @@ impl Rest {
     }
 
     /// Removes the first component, and returns it.
-    fn next<'n>(&mut self, name: &'n mut [u8; NAME_SIZE]) -> nix::Result<&'n CStr> {
+    fn next<'n>(&mut self, buffer: &'n mut [u8; NAME_SIZE]) -> nix::Result<&'n CStr> {
         let rest = &self.bytes.bytes_mut()[self.start..];
         let slash = leading_slashes(rest);
         let length = slash + rest[slash..].iter().position(|byte| *byte == b'/').unwrap_or(0);
-        name.get_mut(..length).ok_or(Errno::ENAMETOOLONG)?.copy_from_slice(&rest[..length]);
+        let name = buffer.get_mut(..=length).ok_or(Errno::ENAMETOOLONG)?;
+        name[..length].copy_from_slice(&rest[..length]);
+        name[length] = 0;
         self.start += length + leading_slashes(&rest[length..]);
-        CStr::from_bytes_until_nul(name).map_err(|_| Errno::ENAMETOOLONG)
+        CStr::from_bytes_with_nul(&buffer[..=length]).map_err(|_| Errno::EINVAL)
     }
 }
 
