@@ -11,9 +11,9 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::Error;
 use syn::ext::IdentExt;
 
-use crate::function::{self, Function, Param};
+use crate::function::{self, Function, Param, is_single_colon};
 use crate::options::{self, Options, ParsedOption, Value};
-use crate::tokens::{ends, is_punct, is_word, names, with_stream};
+use crate::tokens::{ends, is_punct, is_word, names, skip_part, split_parameters, with_stream};
 
 /// In an attribute of a tool, into which rustc does not look: a second `#[daemon]` knows a function inside of ours by it.
 const INSIDE: &str = "__daemon_inside";
@@ -530,8 +530,9 @@ fn with_statements(body: &Group, statements: TokenStream) -> Group {
 fn refuse_items_of_the_body(options: &mut Options, function: &Function, errors: &mut Vec<Error>) {
     let items = items_of(&function.body);
     for option in &mut options.all {
-        let used = names(option.tokens().cloned().unwrap_or_default());
-        if let Some(name) = used.iter().find(|name| items.contains(name)) {
+        let value = option.tokens().cloned().unwrap_or_default();
+        let bound = bound_inside(value.clone());
+        if let Some(name) = names(value).iter().find(|name| items.contains(name) && !bound.contains(name)) {
             let words = format!(
                 "an option cannot use `{name}` of the body where another attribute stands below; move it out of the function"
             );
@@ -564,6 +565,35 @@ fn bindings(pattern: &TokenStream) -> Vec<Ident> {
             }
             _ => {}
         }
+    }
+    all
+}
+
+/// Returns the names that an expression itself binds, in closures and patterns.
+fn bound_inside(expression: TokenStream) -> Vec<Ident> {
+    let tokens: Vec<TokenTree> = expression.into_iter().collect();
+    let is_arrow = |at: usize| is_punct(&tokens[at], '=') && tokens.get(at + 1).is_some_and(|it| is_punct(it, '>'));
+    // `arm` is where the pattern of a match may have begun.
+    let (mut all, mut at, mut arm, mut after_value) = (Vec::new(), 0, 0, false);
+    while at < tokens.len() {
+        let (next, has_value) = skip_part(&tokens, at, after_value);
+        let mut pattern = 0..0;
+        match &tokens[at] {
+            TokenTree::Group(group) => all.extend(bound_inside(group.stream())),
+            bar if is_punct(bar, '|') && !after_value => pattern = at + 1..next,
+            word if is_word(word, "let for") => {
+                let end = |at: &usize| is_punct(&tokens[*at], '=') || is_word(&tokens[*at], "in");
+                pattern = at + 1..(next..tokens.len()).find(end).unwrap_or(next);
+            }
+            comma if is_punct(comma, ',') => arm = next,
+            _ if is_arrow(at) => (pattern, arm) = (arm..at, next + 1),
+            _ => {}
+        }
+        for part in split_parameters(tokens[pattern].iter().cloned().collect()) {
+            let end = (0..part.len()).find(|&at| is_single_colon(&part, at)).unwrap_or(part.len());
+            all.extend(bindings(&part[..end].iter().cloned().collect()));
+        }
+        (at, after_value) = (next, has_value);
     }
     all
 }

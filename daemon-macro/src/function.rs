@@ -302,7 +302,7 @@ fn param(tokens: Vec<TokenTree>, errors: &mut Vec<Error>) -> Option<Param> {
 }
 
 /// A colon that is not half of a `::`.
-fn is_single_colon(tokens: &[TokenTree], at: usize) -> bool {
+pub(crate) fn is_single_colon(tokens: &[TokenTree], at: usize) -> bool {
     let joint =
         |at: usize| matches!(&tokens[at], TokenTree::Punct(p) if p.as_char() == ':' && p.spacing() == Spacing::Joint);
     is_punct(&tokens[at], ':') && !joint(at) && !(at > 0 && joint(at - 1))

@@ -99,7 +99,7 @@ const BEFORE_VALUE: &str = "as async break const dyn else for if impl in let loo
                             unsafe while yield";
 
 /// Goes over one part of an expression: a token, a closure's parameters, or angle brackets; tells whether a value has ended.
-fn skip_part(tokens: &[TokenTree], at: usize, after_value: bool) -> (usize, bool) {
+pub(crate) fn skip_part(tokens: &[TokenTree], at: usize, after_value: bool) -> (usize, bool) {
     let is = |at: usize, wanted: char| tokens.get(at).is_some_and(|token| is_punct(token, wanted));
     match &tokens[at] {
         TokenTree::Ident(_) if is_word(&tokens[at], "as") && after_value => (skip_type(tokens, at + 1), true),
