@@ -74,7 +74,9 @@ use proc_macro::TokenStream;
 /// Inside of `main` that has no parameters: the values are handed over, so they have to be `'static`, and a runtime has to
 /// start `main` on the thread that called it, as the known ones do. The same holds for other functions with the attributes of
 /// smol and async-std, which start nothing but a `main`. An attribute that reads the parameters of an `async fn main` goes
-/// above. Where a parameter is a pattern and no name, its names are references *in the options*: `foreground = *foreground`.
+/// above. Where a parameter is a pattern and no name, its names are references *in the options*: `foreground = *foreground`. One
+/// that stands right behind a `&` is a reference to the reference: of `(foreground, &level): (bool, &u8)` they are `&bool` and
+/// `&&u8`.
 /// An option cannot `.await`, and it cannot use items and imports of the body, which are inside. (Where no attribute stands
 /// below, or above any other function, there is no function inside, and it can.)
 ///

@@ -15,6 +15,28 @@ mod with_setup {
     }
 }
 
+/// What the documentation says of them.
+fn is_set(foreground: &bool, level: &&u8, inner: &u8, name: &&str) -> bool {
+    *foreground && **level == 3 && *inner == 4 && *name == "x"
+}
+
+struct Inner {
+    inner: u8,
+}
+
+mod documented {
+    use super::*;
+
+    #[daemon(
+        setup = (true, &3, &Inner { inner: 4 }, "x"),
+        foreground = is_set(foreground, level, inner, name),
+    )]
+    #[tokio::main(flavor = "current_thread")]
+    pub async fn main((foreground, &level, &Inner { inner }, name): (bool, &'static u8, &'static Inner, &'static str)) {
+        assert!(is_set(&foreground, &&level, &inner, &name));
+    }
+}
+
 #[daemon(foreground = *a + *b == 3)]
 #[tokio::main(flavor = "current_thread")]
 async fn serve([&a, &b]: [&u8; 2], ready: Ready) -> u8 {
@@ -24,5 +46,6 @@ async fn serve([&a, &b]: [&u8; 2], ready: Ready) -> u8 {
 
 fn main() {
     with_setup::main();
+    documented::main();
     assert_eq!(serve([&1, &2]), 3);
 }
