@@ -50,7 +50,14 @@ fn expand(options: &mut Options, mut function: Function, errors: &mut Vec<Error>
     if is_second {
         errors.push(Error::new(Span::call_site(), function::TWICE));
     }
-    let is_refused = is_second || function.receiver.is_some();
+    let is_async = function.asyncness.is_some();
+    let is_unfinished = is_async && function.macros.is_empty() && function.receiver.is_none();
+    if let (Some(word), true) = (&function.asyncness, is_unfinished) {
+        let words = "`async fn` needs the attribute of a runtime below `#[daemon]`, such as `#[tokio::main]`";
+        let caller = if function.is_main() { "" } else { "; call it from a main that is not `async`" };
+        errors.push(Error::new_spanned(word, format!("{words}{caller}")));
+    }
+    let is_refused = is_second || is_unfinished || function.receiver.is_some();
     let private = private(options, errors).filter(|_| !is_refused).filter(|_| {
         let above = changes_returns(&function.returns).filter(|_| leaves_early);
         let words = "this attribute changes the return type, so that no option can use `?`; put it below `#[daemon]`";
@@ -60,13 +67,12 @@ fn expand(options: &mut Options, mut function: Function, errors: &mut Vec<Error>
     if private.is_none() {
         roles.invalid.extend(roles.setup.take().into_iter().chain(roles.ready.take()));
     }
-    let is_async = function.asyncness.is_some();
     let reader = function.macros.iter().find(|attribute| roles.all().any(|param| reads(attribute, param)));
     // A function that no runtime calls may have its attributes where they stand: all of it is in one scope, and one type is
     // returned. But for main the compiler says less if it is taken away.
     let is_simple = !is_async && reader.is_none() && (leaves_early || !function.is_main());
-    let is_direct = is_simple || function.macros.is_empty() || function.receiver.is_some();
-    if !is_direct {
+    let is_direct = is_simple || function.macros.is_empty() && !is_unfinished || function.receiver.is_some();
+    if !is_direct && !is_unfinished {
         refuse_items_of_the_body(options, &function, errors);
     }
     if let (Some(reader), true, true) = (reader, function.is_main(), is_async) {
@@ -80,28 +86,22 @@ fn expand(options: &mut Options, mut function: Function, errors: &mut Vec<Error>
         Some(_) if roles.setup.is_some() => Some(placeholder()),
         _ => None,
     };
-    let can_fail = leaves_early && head(&function.returns).is_some_and(|head| !is_punct(&head, '!'));
-    let is_reported = can_fail && function.is_main() && private.is_some() && !(is_async && is_direct);
-    let outside = is_reported.then(|| [std::mem::take(&mut function.inert), std::mem::take(&mut function.visibility)]);
+    let can_fail = leaves_early && last_word(&function.returns).is_some_and(|word| !is_punct(&word, '!'));
+    let is_reported = can_fail && function.is_main() && private.is_some();
+    let head = is_reported.then(|| [std::mem::take(&mut function.inert), std::mem::take(&mut function.visibility)]);
     let parts = Parts { private, options, setup, roles };
-    let expanded = if let (Some(word), true, None) = (&function.asyncness, is_direct, &function.receiver) {
-        let words = "`async fn` needs the attribute of a runtime below `#[daemon]`, such as `#[tokio::main]`";
-        let caller = if function.is_main() { "" } else { "; call it from a main that is not `async`" };
-        errors.push(Error::new_spanned(word, format!("{words}{caller}")));
-        parts.type_checked(&function)
-    } else if is_direct {
-        parts.direct(&function)
-    } else {
-        parts.nested(&function, has_reader, leaves_early)
+    let expanded = match is_direct {
+        true => parts.direct(&function),
+        false => parts.nested(&function, has_reader, leaves_early || is_unfinished),
     };
-    match outside {
-        Some(outside) => parts.reported(&outside, &function, &expanded),
+    match head {
+        Some(head) => parts.reported(&head, &function, &expanded),
         None => expanded,
     }
 }
 
 /// The last word of a return type, before its arguments.
-fn head(returns: &TokenStream) -> Option<TokenTree> {
+fn last_word(returns: &TokenStream) -> Option<TokenTree> {
     returns.clone().into_iter().take_while(|token| !is_punct(token, '<')).last()
 }
 
@@ -155,10 +155,10 @@ fn dependencies(manifest: &Path) -> Vec<(String, String)> {
 
 /// Returns the place of an attribute above that has written another return type, of which rustc knows no `?`.
 fn changes_returns(returns: &TokenStream) -> Option<Span> {
-    let head = head(returns)?;
+    let word = last_word(returns)?;
     let at = ends(returns).0;
     // What an attribute writes itself lies on the attribute.
-    (at.source_text()?.starts_with('#') && !is_word(&head, "Result Option")).then_some(at)
+    (at.source_text()?.starts_with('#') && !is_word(&word, "Result Option")).then_some(at)
 }
 
 /// What each parameter is for.
@@ -285,7 +285,7 @@ impl Parts<'_> {
 
     /// For the statements that only rust-analyzer sees.
     fn allow_cfg(&self) -> Option<TokenStream> {
-        let has_some = !self.options.unknown.is_empty();
+        let has_some = self.private.is_some() && !self.options.unknown.is_empty();
         has_some.then(|| quote_spanned!(Span::mixed_site()=> #[allow(unexpected_cfgs)]))
     }
 
@@ -298,37 +298,12 @@ impl Parts<'_> {
         use_of(bound.filter(|name| used.contains(name)).collect())
     }
 
-    /// An `async fn` without a runtime: its body is checked, and no more.
-    fn type_checked(&self, function: &Function) -> TokenStream {
-        let Function { inert, visibility, asyncness, word_fn, name, generics, parens, returns, body, .. } = function;
-        let Roles { setup, caller, ready, invalid } = &self.roles;
-        let params = setup.iter().chain(ready).chain(invalid).map(|param| param.set_to(&placeholder()));
-        let uses = self.uses();
-        let body = with_statements(body, quote! { #(#params)* #uses });
-        let inner = with_stream(parens, list(caller));
-        let named = self.roles.named().split_off(setup.iter().count());
-        let named_uses = use_of(named.iter().flat_map(|param| bindings(&param.pattern)).collect());
-        let outer = with_stream(parens, list(&named));
-        let own = Span::mixed_site();
-        quote_spanned! {own=>
-            #inert #visibility #word_fn #name #generics #outer #returns {
-                #asyncness #word_fn #name #generics #inner #returns #body
-                let _ = #name;
-                #named_uses
-                loop {}
-            }
-        }
-    }
-
     /// Another attribute rewrites the function, most likely into one that starts threads. It gets a function inside of
     /// ours, of the same name.
     ///
     /// Main's has no parameters, which such attributes refuse: the values go through the runtime's `hand_over` and `receive`.
     /// Unless an attribute reads a parameter, as `#[instrument(skip(ready))]` does: then they are its parameters. Those of any
     /// other function are parameters too, but for runtimes that know main alone: they get a main.
-    ///
-    /// In the block around, the name is something that cannot be called: where an attribute takes the inner function away, a
-    /// call must not reach the outer one, which would start once more.
     fn nested(&self, function: &Function, has_reader: bool, leaves_early: bool) -> TokenStream {
         let Function { inert, macros, visibility, asyncness, word_fn, name, generics, parens, returns, body, .. } =
             function;
@@ -358,6 +333,7 @@ impl Parts<'_> {
         let patterns = roles.setup.iter().chain(&roles.caller).zip(&outer).filter(|(param, _)| param.name().is_none());
         let by_reference = patterns.map(|(param, named)| (param.by_reference(), named.pattern.clone())).collect();
         let (setup, caller) = outer.split_at(roles.setup.iter().count());
+        let unused = use_of(caller.iter().flat_map(|param| bindings(&param.pattern)).collect());
         let ready_type = roles.ready.as_ref().map_or(quote_spanned!(own=> #private::Ready), |ready| ready.ty.clone());
         let ready_name = Ident::new("__daemon_ready", own);
         let ready = Param { attributes: TokenStream::new(), pattern: ready_name.to_token_stream(), ty: ready_type };
@@ -377,49 +353,38 @@ impl Parts<'_> {
         let returns_outer = if leaves_early { returns.clone() } else { outer_returns(function) };
         let allow_cfg = self.allow_cfg();
         let inside = Ident::new(INSIDE, own);
-        let gone = Ident::new("AnAttributeBelowDaemonHasTakenThisFunctionAway", own);
         let call = match private {
-            // Where the function inside has gone, or returns another type, rustc points at the attribute.
-            Some(_) => {
-                let at = macros.last().map_or(own, |attribute| ends(attribute).1);
-                let arguments = enclosed_at(quote_spanned!(own=> #(#passed),*), at);
-                quote_spanned!(own=> #inner #arguments)
-            }
-            None => quote_spanned!(own=> let _ = #inner; loop {}),
+            Some(_) => call(function, &inner, quote_spanned!(own=> #(#passed),*)),
+            // The body is checked, and no more.
+            None => quote_spanned!(own=> let _ = #inner; #unused loop {}),
         };
-        quote_spanned! {own=>
-            #inert #allow_cfg #visibility #word_fn #name #generics #outer_parens #returns_outer {
-                struct #gone;
-                let #inner = #gone;
-                let _ = #inner;
-                {
-                    #(#macros)* #[rustfmt::#inside] #asyncness #word_fn #inner #generics #inner_parens #returns #inner_body
-                    #launch
-                    #notify_outside
-                    #hand_over
-                    #call
-                }
-            }
-        }
+        let block = quote_spanned! {own=>
+            #(#macros)* #[rustfmt::#inside] #asyncness #word_fn #inner #generics #inner_parens #returns #inner_body
+            #launch
+            #notify_outside
+            #hand_over
+            #call
+        };
+        around(function, quote!(#inert #allow_cfg #visibility), &outer_parens, &returns_outer, &inner, &block)
     }
 
     /// Main in another one, which tells a supervisor what the inner one has returned: the `?` of an option, or a `return`, may
     /// have ended it before it was ready.
-    fn reported(&self, outside: &[TokenStream], function: &Function, inner: &TokenStream) -> TokenStream {
-        let (private, Function { word_fn, name, parens, returns, .. }) = (&self.private, function);
+    fn reported(&self, head: &[TokenStream], function: &Function, main: &TokenStream) -> TokenStream {
+        let (private, Function { name, parens, returns, .. }) = (&self.private, function);
         // Lints about a type that is written twice are said twice. But what main cannot return, rustc has words for.
-        let is_result = head(returns).is_some_and(|head| is_word(&head, "Result"));
-        let returns = if is_result { any_termination(returns) } else { returns.clone() };
+        let is_result = last_word(returns).is_some_and(|word| is_word(&word, "Result"));
+        let call = call(function, name, TokenStream::new());
         // Of a function that is used once, clippy can say so.
-        quote_spanned! {Span::mixed_site()=>
-            #(#outside)* #word_fn #name #parens #returns {
-                #inner
-                let _ = #name;
-                let __daemon_returned = #private::Returned(#name());
-                __daemon_returned.report();
-                __daemon_returned.0
-            }
-        }
+        let block = quote_spanned! {Span::mixed_site()=>
+            #main
+            let _ = #name;
+            let __daemon_returned = #private::Returned(#call);
+            __daemon_returned.report();
+            __daemon_returned.0
+        };
+        let returns = if is_result { any_termination(returns) } else { outer_returns(function) };
+        around(function, quote!(#(#head)*), parens, &returns, name, &block)
     }
 
     /// The statements that evaluate `setup`, then the options, and start the daemon. `by_reference` are patterns, and the names
@@ -473,6 +438,36 @@ impl Parts<'_> {
         let end = quote_spanned!(own=> let __daemon_end = #private::main_end(););
         quote! { #end #(#unknown)* #before #start }
     }
+}
+
+/// A function around a block with another one. In there, its name is something that cannot be called: where an attribute takes
+/// the inner function away, a call must not reach the outer one, which would start once more.
+fn around(
+    function: &Function,
+    head: TokenStream,
+    parens: &Group,
+    returns: &TokenStream,
+    inner: &Ident,
+    block: &TokenStream,
+) -> TokenStream {
+    let (own, Function { word_fn, name, generics, .. }) = (Span::mixed_site(), function);
+    let gone = Ident::new("AnAttributeBelowDaemonHasTakenThisFunctionAway", own);
+    quote_spanned! {own=>
+        #head #word_fn #name #generics #parens #returns {
+            struct #gone;
+            let #inner = #gone;
+            let _ = #inner;
+            { #block }
+        }
+    }
+}
+
+/// The call of a function inside. Where that has gone, or returns another type, rustc points at the attribute.
+fn call(function: &Function, inner: &Ident, arguments: TokenStream) -> TokenStream {
+    let own = Span::mixed_site();
+    let at = function.macros.last().map_or(own, |attribute| ends(attribute).1);
+    let arguments = enclosed_at(arguments, at);
+    quote_spanned!(own=> #inner #arguments)
 }
 
 /// `.umask(&(0))`: an option's method, and its value, which is only borrowed.
@@ -624,8 +619,8 @@ fn leaves_early(tokens: &TokenStream) -> bool {
 fn outer_returns(function: &Function) -> TokenStream {
     let returns = &function.returns;
     let is_never = returns.clone().into_iter().last().is_some_and(|last| is_punct(&last, '!'));
-    let is_runtime_alone = function.asyncness.is_some() && function.macros.len() == 1;
-    match is_never || is_runtime_alone || !function.is_main() {
+    let has_no_other = function.macros.len() == usize::from(function.asyncness.is_some());
+    match is_never || has_no_other || !function.is_main() {
         true => returns.clone(),
         false => any_termination(returns),
     }

@@ -76,9 +76,8 @@ use proc_macro::TokenStream;
 /// smol and async-std, which start nothing but a `main`. An attribute that reads the parameters of an `async fn main` goes
 /// above. Where a parameter is a pattern and no name, its names are references *in the options*: `foreground = *foreground`. One
 /// that stands right behind a `&` is a reference to the reference: of `(foreground, &level): (bool, &u8)` they are `&bool` and
-/// `&&u8`.
-/// An option cannot `.await`, and it cannot use items and imports of the body, which are inside. (Where no attribute stands
-/// below, or above any other function, there is no function inside, and it can.)
+/// `&&u8`. An option cannot `.await`, and it cannot use items and imports of the body, which are inside. (Where no attribute
+/// stands below, or above any other function, there is no function inside, and it can.)
 ///
 /// What rustc and clippy say about the body, they say in the same words and columns as without the attribute; only about items
 /// after statements clippy says nothing.

@@ -71,14 +71,10 @@ pub(crate) fn check(row: &Row, value: &TokenStream, errors: &mut Vec<Error>) {
         .parse2(value.clone());
         let is_fragment = matches!(&*tokens, [TokenTree::Group(group)] if group.delimiter() == Delimiter::None);
         let names: Vec<String> = path.iter().flatten().map(Ident::to_string).collect();
-        let found = match &*names {
-            [.., last] if last.starts_with(char::is_uppercase) => Some("a type"),
-            [before @ .., _] if before.iter().any(|name| name == "daemon_runtime") => Some("what is in it"),
-            _ => None,
-        };
-        if let Some(found) = found {
+        let is_in_it = names.iter().rev().skip(1).any(|name| name == "daemon_runtime");
+        if is_in_it || names.last().is_some_and(|last| last.starts_with(char::is_uppercase)) {
             let words =
-                format!("expected the crate or module that is the runtime, found {found}: `crate = ::daemon_runtime`");
+                "expected the crate or module that is the runtime, and nothing in it: `crate = ::daemon_runtime`";
             errors.push(Error::new_spanned(value, words));
         } else if path.is_err() && !is_fragment && !is_punct(&tokens[0], '$') {
             errors.push(kind_error(value));

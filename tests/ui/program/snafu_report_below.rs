@@ -24,6 +24,18 @@ mod with_question_mark {
     }
 }
 
+mod by_another_name {
+    use super::*;
+
+    type Fallible = Result<(), Error>;
+
+    #[daemon(setup = read("/proc/self/comm")?, foreground = true)]
+    #[snafu::report]
+    pub fn main(_: String) -> Fallible {
+        Ok(())
+    }
+}
+
 mod with_a_runtime {
     use super::*;
 
@@ -48,6 +60,7 @@ fn serve(name: &str, ready: Ready) -> Result<(), Error> {
 fn main(ready: Ready) -> Result<(), Error> {
     ready.notify();
     let _ = with_question_mark::main();
+    let _ = by_another_name::main();
     let _ = with_a_runtime::main();
     let _ = serve("");
     read("/proc/self/comm").map(|_| ())
