@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::dup;
@@ -22,6 +24,8 @@ struct Case {
     takes_part: fn(&Contender) -> bool,
     /// One in so many of the rounds, for what takes long.
     share: usize,
+    /// How long nothing is started before.
+    pause: Duration,
 }
 
 #[derive(Clone, Copy)]
@@ -39,10 +43,14 @@ const USUAL: Case = Case {
     start: Start { bytes: 0, pid_file: false, stays: false },
     takes_part: |_| true,
     share: 1,
+    pause: Duration::ZERO,
 };
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 7] = [
     USUAL,
+    // As people start a daemon. What one launch has warmed up serves the next one only for some milliseconds: the kernel's
+    // grace periods for one.
+    Case { title: ", after 0.1 s", share: 10, pause: Duration::from_millis(100), ..USUAL },
     Case { title: ", with a pid file", start: Start { pid_file: true, ..USUAL.start }, ..USUAL },
     Case { limit: Limit::Maximum, ..USUAL },
     Case { descriptors: 10_000, limit: Limit::Maximum, takes_part: Contender::closes, share: 3, ..USUAL },
@@ -81,6 +89,7 @@ pub fn measure(
             // memory that another has just freed is cheaper than other memory.
             shuffle(&mut order, &mut random);
             for at in order.clone() {
+                sleep(case.pause);
                 match harness.launch(&contenders[at], &case.start) {
                     Ok(launch) => {
                         back[at].push(launch.back.as_secs_f64());
