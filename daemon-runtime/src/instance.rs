@@ -17,7 +17,7 @@ use crate::procfs;
 use crate::step::file::{self, FilePath};
 use crate::step::lock_holder::{Held, check_daemon, check_start, has_ended, start_time};
 use crate::step::pid_file::{flock, is_marked_ready, read_pid};
-use crate::sys::{self, FileStatus, poll_timeout, retry};
+use crate::sys::{self, FileStatus, retry};
 
 /// How long a daemon may take until it is the user whom it has given its pid file, and a killed process until it is gone.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -494,7 +494,7 @@ impl Running<'_> {
             return Ok(has_ended(self.pid) || is_another());
         };
         let mut polled = [libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
-        match sys::poll(&mut polled, poll_timeout(left)) {
+        match sys::poll(&mut polled, left) {
             Ok(0) | Err(Errno::EINTR) => Ok(false),
             Ok(_) => Ok(true),
             Err(errno) => Err(self.instance.failed("wait for the process of", errno)),

@@ -17,7 +17,7 @@ use crate::launch::message::{Message, receive_from_launcher, send_error};
 use crate::launch::{fork, refuse_other_pid_namespace, socket_pair};
 use crate::start::{DEFAULT_TIMEOUT, flush, start_in_background};
 use crate::step::threads;
-use crate::sys::{self, poll_timeout, retry};
+use crate::sys::{self, retry};
 use crate::{Daemon, Ready};
 
 /// How much longer than `start_timeout` a launcher may take, which has to end what it has started.
@@ -82,7 +82,7 @@ fn wait_for_launcher(channel: &UnixStream, launcher: Pid, limit: Duration) -> Re
             let _ = retry(|| waitpid(launcher, None));
         }
         // Any failure of this call means that the next one waits, but not that the start has failed.
-        if retry(|| sys::poll(&mut polled, poll_timeout(left))) == Ok(0) {
+        if retry(|| sys::poll(&mut polled, left)) == Ok(0) {
             if timed_out {
                 break;
             }

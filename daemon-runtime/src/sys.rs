@@ -16,7 +16,6 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{self, c_int, c_void, siginfo_t};
-use nix::poll::PollTimeout;
 use nix::sys::signal::Signal;
 use nix::unistd::{ForkResult, Gid, Pid};
 
@@ -381,24 +380,18 @@ pub(crate) fn send_sigio_to_us(fd: BorrowedFd<'_>) -> nix::Result<()> {
     retry(|| Errno::result(call()).map(drop))
 }
 
-/// A time for poll(2): rounded up, so that the last millisecond is not spent in a loop, and cut at some weeks.
-pub(crate) fn poll_timeout(left: Duration) -> PollTimeout {
-    let millis = left.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128);
-    PollTimeout::try_from(millis as i32).unwrap_or(PollTimeout::MAX)
-}
-
-/// poll(2).
-pub(crate) fn poll(polled: &mut [libc::pollfd], timeout: PollTimeout) -> nix::Result<c_int> {
-    let timeout = timeout.as_millis().map_or(-1, |millis| millis as c_int);
+/// poll(2). The time is rounded up, so that the last millisecond is not spent in a loop, and cut at some weeks.
+pub(crate) fn poll(polled: &mut [libc::pollfd], timeout: Duration) -> nix::Result<c_int> {
+    let millis = timeout.as_nanos().div_ceil(1_000_000).min(c_int::MAX as u128) as c_int;
     // SAFETY: the kernel reads and writes just these entries.
-    Errno::result(unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, timeout) })
+    Errno::result(unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, millis) })
 }
 
 /// Whether the other end of a socket is closed; async-signal-safe.
 pub(crate) fn hung_up(fd: RawFd) -> bool {
     let mut polled = [libc::pollfd { fd, events: 0, revents: 0 }];
     // With no time to wait there is nothing to interrupt.
-    poll(&mut polled, PollTimeout::ZERO) == Ok(1) && polled[0].revents & libc::POLLHUP != 0
+    poll(&mut polled, Duration::ZERO) == Ok(1) && polled[0].revents & libc::POLLHUP != 0
 }
 
 /// socketpair(2) of the type that keeps messages apart and tells when the other end is closed.

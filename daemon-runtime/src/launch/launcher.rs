@@ -19,7 +19,7 @@ use crate::step::log::CreatedLogs;
 use crate::step::pid_file::PidFile;
 use crate::step::signal_mask::BlockedSignals;
 use crate::step::termination::TERMINATION_SIGNALS;
-use crate::sys::{self, Children, ExitStatus, poll_timeout, retry, waitid};
+use crate::sys::{self, Children, ExitStatus, retry, waitid};
 
 /// How long processes that were asked to end may take before they are killed, and the killed ones until they are gone.
 const GRACE: Duration = Duration::from_secs(5);
@@ -159,7 +159,7 @@ impl Launcher<'_> {
         let events = retry(|| {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // Without a deadline, a wake-up in some weeks does no harm.
-            sys::poll(&mut polled, poll_timeout(left.unwrap_or(Duration::MAX)))
+            sys::poll(&mut polled, left.unwrap_or(Duration::MAX))
         });
         match events.map_err(|errno| failed("wait for the daemon", errno))? {
             0 => Ok(None),
