@@ -278,7 +278,8 @@ impl Parts<'_> {
             .as_ref()
             .filter(|_| body.stream().into_iter().any(is_item))
             .map(|_| quote_spanned!(Span::mixed_site()=> const _: () = ();));
-        let body = with_statements(body, quote! { #(#invalid)* #launch #item });
+        let uses = if self.private.is_none() { self.uses() } else { None };
+        let body = with_statements(body, quote! { #(#invalid)* #launch #uses #item });
         let allow_cfg = self.allow_cfg();
         quote! { #inert #(#macros)* #allow_cfg #visibility #asyncness #word_fn #name #generics #parens #returns #body }
     }
@@ -294,7 +295,7 @@ impl Parts<'_> {
     fn uses(&self) -> Option<TokenStream> {
         let used: Vec<Ident> =
             self.options.all.iter().flat_map(|it| names(it.tokens().cloned().unwrap_or_default())).collect();
-        let bound = self.roles.all().flat_map(|param| bindings(&param.pattern));
+        let bound = self.roles.all().chain(&self.roles.invalid).flat_map(|param| bindings(&param.pattern));
         use_of(bound.filter(|name| used.contains(name)).collect())
     }
 
