@@ -576,7 +576,7 @@ fn bound_inside(expression: TokenStream) -> Vec<Ident> {
         let mut pattern = 0..0;
         match &tokens[at] {
             TokenTree::Group(group) => all.extend(bound_inside(group.stream())),
-            bar if is_punct(bar, '|') && !after_value => pattern = at + 1..next,
+            bar if is_punct(bar, '|') && !after_value => pattern = at + 1..next.min(tokens.len()),
             word if is_word(word, "let for") => {
                 let end = |at: &usize| is_punct(&tokens[*at], '=') || is_word(&tokens[*at], "in");
                 pattern = at + 1..(next..tokens.len()).find(end).unwrap_or(next);

@@ -103,6 +103,7 @@ const LITERALS: &[&str] = &[
 const OPTIONS: &[&str] = &[
     "umask = 0, chdir = \"/\", ignore_sigchld",
     "setup = parse::<A, B>()?, foreground = args.foreground || f(|a, b| a < b), crate = ::a::b, trace",
+    "setup = |x, y: Z| -> X { x }, umask = match x { Some(x) if y => x, A::B { x, .. } => { let x: X = y; x } _ => |x| x? }",
     "keep_fds = [3, 4], keep_env = vec![\"A\", \"B\"], user = 3, start_timeout = 9, stderr = \"x\", reopen_on_sighup",
 ];
 
@@ -111,6 +112,7 @@ const ITEMS: &[&str] = &[
     "#[doc = \"x\"] #[cfg_attr(a, tokio::main)] pub(crate) async fn main(Args { a, mut b }: Args, ready: Ready) -> R<A, B> { f() }",
     "const unsafe extern \"C\" fn main<T: X>(mut args: a::B<C, D>, ...) -> impl X where T: Y { #![allow(x)] use a; fn b() {} c() }",
     "#[tokio::main] async fn main(&self, _: u8) -> ! { loop {} }",
+    "#[tokio::main] async fn main(x: (u8, u8)) -> io::Result<()> { fn x() {} use y::z; x(); Ok(()) }",
     "pub struct X { a: u8 }",
     "mod main { fn main() {} }",
 ];
