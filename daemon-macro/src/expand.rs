@@ -67,7 +67,7 @@ fn expand(options: &mut Options, mut function: Function, errors: &mut Vec<Error>
     if private.is_none() {
         roles.invalid.extend(roles.setup.take().into_iter().chain(roles.ready.take()));
     }
-    let reader = function.macros.iter().find(|attribute| roles.all().any(|param| reads(attribute, param)));
+    let reader = function.macros.iter().find(|attribute| roles.all().iter().any(|param| reads(attribute, param)));
     // A function that no runtime calls may have its attributes where they stand: all of it is in one scope, and one type is
     // returned. But for main the compiler says less if it is taken away.
     let is_simple = !is_async && reader.is_none() && (leaves_early || !function.is_main());
@@ -174,8 +174,8 @@ struct Roles {
 }
 
 impl Roles {
-    fn all(&self) -> impl Iterator<Item = &Param> {
-        self.setup.iter().chain(&self.caller).chain(&self.ready)
+    fn all(&self) -> Vec<&Param> {
+        self.setup.iter().chain(&self.caller).chain(&self.ready).collect()
     }
 
     /// The value of `setup`, or the caller's, by names: a name can be bound twice, for an option and for the body.
@@ -293,10 +293,11 @@ impl Parts<'_> {
     /// Uses what an option alone uses, which the function inside would be said not to use. `#[allow(unused_variables)]` can be
     /// forbidden.
     fn uses(&self) -> Option<TokenStream> {
-        let used: Vec<Ident> =
-            self.options.all.iter().flat_map(|it| names(it.tokens().cloned().unwrap_or_default())).collect();
-        let bound = self.roles.all().chain(&self.roles.invalid).flat_map(|param| bindings(&param.pattern));
-        use_of(bound.filter(|name| used.contains(name)).collect())
+        let used = names(self.options.all.iter().filter_map(ParsedOption::tokens).cloned().collect());
+        let mut bound = all_bindings(self.roles.all());
+        bound.extend(all_bindings(&self.roles.invalid));
+        bound.retain(|name| used.contains(name));
+        use_of(bound)
     }
 
     /// Another attribute rewrites the function, most likely into one that starts threads. It gets a function inside of
@@ -319,7 +320,7 @@ impl Parts<'_> {
 
         // The inner function.
         let receive = quote_spanned!(own=> #private::receive());
-        let received = roles.all().filter(|_| !by_parameters).map(|param| param.set_to(&receive));
+        let received = roles.all().into_iter().filter(|_| !by_parameters).map(|param| param.set_to(&receive));
         // Who does not take `Ready` is ready where the body begins. In an empty body rustc's words would point at that.
         let is_ready_outside = roles.ready.is_none() && body.stream().is_empty();
         let is_ready_inside = roles.ready.is_none() && !is_ready_outside;
@@ -334,7 +335,7 @@ impl Parts<'_> {
         let patterns = roles.setup.iter().chain(&roles.caller).zip(&outer).filter(|(param, _)| param.name().is_none());
         let by_reference = patterns.map(|(param, named)| (param.by_reference(), named.pattern.clone())).collect();
         let (setup, caller) = outer.split_at(roles.setup.iter().count());
-        let unused = use_of(caller.iter().flat_map(|param| bindings(&param.pattern)).collect());
+        let unused = use_of(all_bindings(caller));
         let ready_type = roles.ready.as_ref().map_or(quote_spanned!(own=> #private::Ready), |ready| ready.ty.clone());
         let ready_name = Ident::new("__daemon_ready", own);
         let ready = Param { attributes: TokenStream::new(), pattern: ready_name.to_token_stream(), ty: ready_type };
@@ -413,7 +414,7 @@ impl Parts<'_> {
         let by_reference = by_reference.unwrap_or_default();
         if !by_reference.is_empty() {
             let (patterns, values): (Vec<_>, Vec<_>) = by_reference.into_iter().unzip();
-            let uses = use_of(patterns.iter().flat_map(bindings).collect());
+            let uses = use_of(bindings(&quote!(#(#patterns),*)));
             before.extend(quote_spanned! {own=>
                 let __daemon_options = match (#(&#values,)*) { (#(#patterns,)*) => { #uses #daemon } };
             });
@@ -541,6 +542,13 @@ fn refuse_items_of_the_body(options: &mut Options, function: &Function, errors: 
 /// A statement that uses variables and does nothing.
 fn use_of(names: Vec<Ident>) -> Option<TokenStream> {
     (!names.is_empty()).then(|| quote_spanned!(Span::mixed_site()=> let _ = (#(&#names,)*);))
+}
+
+/// Returns the names that parameters bind.
+fn all_bindings<'a>(params: impl IntoIterator<Item = &'a Param>) -> Vec<Ident> {
+    let mut all = Vec::new();
+    params.into_iter().for_each(|param| all.extend(bindings(&param.pattern)));
+    all
 }
 
 /// Returns the names that a pattern binds. Those of constants and types begin with a capital letter.

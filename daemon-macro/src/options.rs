@@ -328,8 +328,11 @@ fn look_up(name: &str) -> (Option<&'static Row>, Option<String>, bool) {
     let wanted = simplified(name);
     let is_in = |names: &str| names.split_whitespace().any(|name| name == wanted);
     let distance = |row: &&Row| distance(&simplified(row.name), &wanted);
-    let mut nearest: Vec<&'static Row> = TABLE.iter().collect();
-    nearest.sort_by_key(distance);
+    let mut nearest: Vec<&'static Row> = Vec::new();
+    for _ in 0..3 {
+        let others = TABLE.iter().filter(|row| nearest.iter().all(|near| near.name != row.name));
+        nearest.extend(others.min_by_key(distance));
+    }
     // In a short name one letter, in a longer one up to three, with the same first letter.
     let is_likely = |row: &&Row| {
         let distance = distance(row);
@@ -349,7 +352,7 @@ fn look_up(name: &str) -> (Option<&'static Row>, Option<String>, bool) {
     } else if let Some(likely) = likely {
         (Some(*likely), format!("did you mean `{}`?", likely.name), true)
     } else {
-        let names: Vec<_> = nearest.iter().take(3).map(|row| format!("`{}`", row.name)).collect();
+        let names: Vec<_> = nearest.iter().map(|row| format!("`{}`", row.name)).collect();
         let words = format!("the nearest are {}; all are in the documentation of `daemon-runtime`", names.join(", "));
         (None, words, false)
     };
