@@ -8,7 +8,7 @@ use std::path::Path;
 use daemon_runtime::Instance;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use tests::{Expected, Family, Launch, Proc, hostile, until};
+use tests::{DEADLINE, Expected, Family, Launch, Proc, hostile, until};
 
 const VERBS: &str = env!("CARGO_BIN_EXE_verbs");
 
@@ -128,6 +128,39 @@ fn the_client_reaps_its_children_itself() {
     let end = launch(&family, "spawn", &family.path("other")).env("DAEMON_HANDLE", "17").arg("exit=7").run();
     end.assert_code(9);
     assert!(end.stdout.starts_with("StartFailed 7 "), "{end:?}");
+}
+
+/// A client that adopts orphans still does, and no others than before. The daemon becomes its child, and no process of the
+/// start is left for it to wait for.
+#[test]
+fn the_client_adopts_orphans() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let launch = launch(&family, "spawn", &pid_file).env("DAEMON_SUBREAPER", "1").env("DAEMON_STAY", "1");
+    let client = launch.args(["notify", "touch=body", "pause"]).start();
+    let seen = family.at("client");
+    let daemon = Proc::of(family.daemon().pid).expect("it runs");
+    assert_eq!(daemon.ppid, seen.pid, "another process has adopted the daemon");
+    assert_eq!(Proc::zombies(seen.pid), 0, "a process of the start is left");
+    let mut members = family.members();
+    members.sort_unstable();
+    let mut expected = [seen.pid, daemon.pid];
+    expected.sort_unstable();
+    assert_eq!(members, expected, "a process of the start lives");
+    symlink("-", family.path("go")).expect("a mark");
+    client.end().assert_code(0);
+    Instance::at(&pid_file).stop(DEADLINE).expect("it can be stopped");
+
+    for words in [&["exit=7"][..], &["pause"]] {
+        let family = Family::new();
+        let launch = self::launch(&family, "spawn", &family.path("pid")).env("DAEMON_START_TIMEOUT", "300");
+        let client = launch.env("DAEMON_SUBREAPER", "1").env("DAEMON_STAY", "1").args(words).start();
+        let seen = family.at("client");
+        assert_eq!(Proc::zombies(seen.pid), 0, "{words:?}: a process of the start that has failed is left");
+        assert_eq!(family.members(), [seen.pid], "{words:?}: a process of the start that has failed lives");
+        symlink("-", family.path("go")).expect("a mark");
+        client.end().assert_code(9);
+    }
 }
 
 /// What no client can do is refused before anything is forked.

@@ -116,6 +116,8 @@ impl Launcher<'_> {
                     // The exit code says the same.
                     let _ = Message::Go.send(client);
                 }
+                // It has ended. A parent that adopts orphans, and is no init, would not wait for it.
+                let _ = waitid(Children::One(self.leader), 0);
                 sys::exit_now(0)
             }
             Err(reason) => self.abort(reason),

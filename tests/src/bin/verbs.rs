@@ -67,21 +67,33 @@ fn spawn(args: &Args) -> fixture::Result {
     if let Some(signal) = number("handle") {
         raw::handle(signal as i32)?;
     }
+    if flag("subreaper") {
+        nix::sys::prctl::set_child_subreaper(true)?;
+    }
     match daemon.spawn() {
         Ok(Spawned::Daemon(ready)) => body(Some(ready)),
         Ok(Spawned::Launcher(pid)) => {
             println!("daemon {pid}");
-            touch("client")?;
-            if text("stay").is_some() {
-                wait("go");
-            }
-            Ok(())
+            go_on()
         }
         Err(error) => {
             println!("{:?} {} {error}", error.kind(), error.exit_code());
+            go_on()?;
             process::exit(9)
         }
     }
+}
+
+/// What the client does after the start.
+fn go_on() -> fixture::Result {
+    if flag("subreaper") != nix::sys::prctl::get_child_subreaper()? {
+        return Err("it adopts orphans, and did not, or the other way round".into());
+    }
+    if flag("stay") {
+        touch("client")?;
+        wait("go");
+    }
+    Ok(())
 }
 
 /// Has a server, whoever started it.
