@@ -238,6 +238,18 @@ fn without_proc_but_with_code() {
     }
 }
 
+/// What was opened before the limit was lowered is below the hard limit.
+#[test]
+#[ignore = "needs root"]
+fn without_proc_and_above_the_soft_limit() {
+    let family = Family::new();
+    let [inherited, kept] = ["inherited", "kept"].map(|name| file(&family, name));
+    let open = only([], &[(5, &inherited), (700, &inherited), (900, &kept), (1023, &inherited)]);
+    let lower: Condition = Box::new(|| Ok(setrlimit(Resource::RLIMIT_NOFILE, 64, 1024)?));
+    let launch = hide_proc(&family, READY).under(open).under(lower).env("DAEMON_KEEP_FDS", "900");
+    has_open(launch.args(["notify", "touch=body", "pause"]), &[(900, kept)]);
+}
+
 // ---- Passed sockets
 
 /// The pid of the shell, and then of the program that takes its place.

@@ -33,6 +33,27 @@ fn modes_and_owners_cannot_be_changed() {
     }
 }
 
+/// What even root may not write to.
+#[test]
+#[ignore = "needs root and mkfs.ext4"]
+fn files_that_chattr_protects() {
+    for (option, what) in
+        [("STDERR", "cannot open stderr"), ("STDOUT", "cannot open stdout"), ("PID_FILE", "cannot lock")]
+    {
+        for prepare in ["touch file && chattr +i file", "chattr +i ."] {
+            let family = Family::new();
+            let file = family.path("mount/file");
+            let end = starter::on_ext4(&family, "rw", prepare, READY).env(format!("DAEMON_{option}"), &file).run();
+            end.assert_code(73).assert_one_line().assert_says(&[
+                what,
+                &file.to_string_lossy(),
+                "Operation not permitted; look for the flags of chattr(1), or for a filter that forbids it",
+            ]);
+            family.assert_gone();
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs root and bindfs"]
 fn a_start_that_fails_leaves_nothing() {

@@ -198,6 +198,23 @@ fn a_start_that_fails_leaves_the_log_to_another() {
     }
 }
 
+/// Whether another has it open is told by a lease, which only its owner may have, or who has CAP_LEASE. Then the log stays, as
+/// somebody may log to it.
+#[test]
+#[ignore = "needs root"]
+fn a_start_that_fails_cannot_tell_whether_others_have_the_log() {
+    for (without, stays) in [("-sys_boot", false), ("-lease", true)] {
+        let family = Family::new();
+        for_nobody(&family);
+        let log = family.path("log");
+        let setpriv = family.launch("setpriv").args(["--bounding-set", without, "--inh-caps", without, READY]);
+        let launch = setpriv.env("DAEMON_STDERR", &log).env("DAEMON_USER", "nobody");
+        launch.args(["exit=3"]).run().assert_code(3).assert_stderr("");
+        assert_eq!(log.exists(), stays, "capability {without}");
+        assert!(!stays || owner_and_mode(&log) == (65534, 65534, 0o640), "whose it is");
+    }
+}
+
 #[test]
 #[ignore = "needs root"]
 fn file_may_not_be_opened() {

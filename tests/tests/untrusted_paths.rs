@@ -11,7 +11,7 @@ use std::thread;
 use daemon_runtime::Instance;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::accounts::{ALICE, family, launch, with};
+use tests::accounts::{ALICE, family, launch, launch_as, with};
 use tests::{DEADLINE, Family, listing, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
@@ -184,6 +184,31 @@ fn link_of_root_that_leads_elsewhere_by_now() {
         symlink("tuesday", &today).expect("a link");
         kill(Pid::from_raw(family.daemon().pid), Signal::SIGHUP).expect("it lives");
         until("tuesday's log", || days[1].join("log").exists().then_some(()));
+    }
+}
+
+/// Root of a user namespace is alice outside of it, and all users but her look alike in there. In a directory that all of them
+/// can write to only her links are followed; in one of the outer root's, its own too.
+#[test]
+#[ignore = "needs root"]
+fn links_in_a_user_namespace() {
+    const BOB: u32 = ALICE + 1;
+    let who = ["--reuid", "4001", "--regid", "4001", "--clear-groups", "unshare", "--user", "--map-root-user"];
+    let cases =
+        [(0o1777, ALICE, true), (0o1777, BOB, false), (0o1777, 0, false), (0o755, ALICE, true), (0o755, 0, true)];
+    for (mode, owner, followed) in cases {
+        let family = family();
+        let (directory, links) = (directory_of_alice(&family), family.path("links"));
+        fs::create_dir(&links).expect("a directory");
+        symlink(&directory, links.join("link")).expect("a link");
+        lchown(links.join("link"), Some(owner), Some(owner)).expect("root may");
+        fs::set_permissions(&links, fs::Permissions::from_mode(mode)).expect("its owner may");
+        let launch = launch_as(&family, &who, READY).env("DAEMON_STDERR", links.join("link/log"));
+        let end = launch.args(["notify", "pause"]).run();
+        let case = format!("{mode:o}, owner {owner}: {end:?}");
+        assert_eq!(end.status.code(), Some(if followed { 0 } else { 73 }), "{case}");
+        assert_eq!(end.stderr.contains("a symbolic link on the way is not root's"), !followed, "{case}");
+        assert_eq!(directory.join("log").exists(), followed, "{case}");
     }
 }
 
