@@ -130,7 +130,7 @@ fn the_client_reaps_its_children_itself() {
     assert!(end.stdout.starts_with("StartFailed 7 "), "{end:?}");
 }
 
-/// A client that adopts orphans still does, and no others than before. The daemon becomes its child, and no process of the
+/// A client that adopts orphans still does. The daemon becomes its child, and no process of the
 /// start is left for it to wait for.
 #[test]
 fn the_client_adopts_orphans() {
