@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use tests::hostile::{self, Condition};
-use tests::{Expected, Family, Launch};
+use tests::{Expected, Family};
 
 const PROGRAMS: [&str; 4] = [
     env!("CARGO_BIN_EXE_literal"),
@@ -79,7 +79,8 @@ fn number_of_calls_is_linear_in_what_is_open() {
     let calls = |program, conditions: Vec<Condition>| {
         let family = Family::new();
         let launch = family.launch(program).args(["notify", "mark", "pause"]);
-        let record = tests::tracer::trace(conditions.into_iter().fold(launch, Launch::under), |_| None, |_| ());
+        let launch = conditions.into_iter().fold(launch, |launch, one| launch.under(one));
+        let record = tests::tracer::trace(launch, |_| None, |_| ());
         assert!(record.body, "{record:#?}");
         let closes = record.calls.iter().filter(|call| call.name().starts_with("close")).count();
         (record.calls.len(), closes)

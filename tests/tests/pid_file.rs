@@ -6,7 +6,6 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -15,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 use tests::accounts::{AS_NOBODY, launch_as};
-use tests::{End, Family, Launch, Proc, listing, strerror, until, within};
+use tests::{End, Family, Launch, Proc, listing, strerror, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
@@ -157,7 +156,9 @@ fn written_before_ready() {
 fn locked_but_not_yet_written() {
     use std::cell::RefCell;
     use std::thread;
+    use std::time::Duration;
     use tests::tracer::{Call, Role, trace};
+    use tests::within;
 
     let family = Family::new();
     let pid_file = family.path("pid");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::{DEADLINE, Family, Proc, hostile, strerror, until};
+use tests::{DEADLINE, Family, Launch, Proc, hostile, strerror, until};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_unit_server");
 
@@ -230,14 +230,19 @@ fn notifies_of_what_main_returns() {
     assert!(socket.recv(&mut [0]).is_err(), "what comes after READY=1 is no failed start");
 }
 
+/// A program in the foreground that a SIGHUP reloads, and the socket that is told so.
+fn told_of_reloads(family: &Family) -> (UnixDatagram, Launch<'_>) {
+    let path = family.path("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("NOTIFY_SOCKET", &path);
+    (socket, launch.env("DAEMON_REOPEN_ON_SIGHUP", ""))
+}
+
 /// Type=notify-reload: a reload is told from its begin to its end, as systemd 253 and newer wait for it.
 #[test]
 fn notifies_of_a_reload() {
     let family = Family::new();
-    let path = family.path("notify");
-    let socket = UnixDatagram::bind(&path).expect("a socket");
-    let ready = env!("CARGO_BIN_EXE_ready");
-    let launch = family.launch(ready).env("NOTIFY_SOCKET", &path).env("DAEMON_REOPEN_ON_SIGHUP", "");
+    let (socket, launch) = told_of_reloads(&family);
     let server = launch.env("DAEMON_STDERR", family.path("log")).start();
     assert!(has(&receive(&socket), "READY=1"), "the start");
     for _ in 0..3 {
@@ -259,10 +264,8 @@ fn notifies_of_a_reload() {
 #[test]
 fn notifies_of_a_reload_before_it_is_ready() {
     let family = Family::new();
-    let path = family.path("notify");
-    let socket = UnixDatagram::bind(&path).expect("a socket");
-    let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("NOTIFY_SOCKET", &path);
-    let server = launch.env("DAEMON_REOPEN_ON_SIGHUP", "").args(["touch=body", "wait=go", "notify", "pause"]).start();
+    let (socket, launch) = told_of_reloads(&family);
+    let server = launch.args(["touch=body", "wait=go", "notify", "pause"]).start();
     family.daemon();
     server.signal(Signal::SIGHUP);
     symlink("-", family.path("go")).expect("a mark");
@@ -275,10 +278,8 @@ fn notifies_of_a_reload_before_it_is_ready() {
 #[test]
 fn notifies_of_reloads_at_once() {
     let family = Family::new();
-    let path = family.path("notify");
-    let socket = UnixDatagram::bind(&path).expect("a socket");
-    let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("NOTIFY_SOCKET", &path);
-    let server = launch.env("DAEMON_REOPEN_ON_SIGHUP", "").args(["thread", "thread", "notify", "pause"]).start();
+    let (socket, launch) = told_of_reloads(&family);
+    let server = launch.args(["thread", "thread", "notify", "pause"]).start();
     assert_eq!(receive(&socket), "READY=1", "the start");
     std::thread::scope(|scope| {
         let done = scope.spawn(|| (0..20_000).for_each(|_| server.signal(Signal::SIGHUP)));
@@ -298,16 +299,14 @@ fn notifies_of_reloads_at_once() {
 #[test]
 fn reload_after_all_was_closed() {
     let family = Family::new();
-    let path = family.path("notify");
-    let socket = UnixDatagram::bind(&path).expect("a socket");
-    let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("NOTIFY_SOCKET", &path);
+    let (socket, launch) = told_of_reloads(&family);
     let words = ["notify", "close_all", "write=data"].into_iter().chain(["keep_open=data"; 9]).chain([
         "touch=body",
         "wait=go",
         "touch=end",
         "pause",
     ]);
-    let server = launch.env("DAEMON_REOPEN_ON_SIGHUP", "").args(words).start();
+    let server = launch.args(words).start();
     assert_eq!(receive(&socket), "READY=1", "the start");
     family.daemon();
     server.signal(Signal::SIGHUP);
