@@ -40,8 +40,8 @@ pub fn on_bindfs<'a>(family: &'a Family, options: &[&str], program: &str) -> Lau
 }
 
 /// `program` where the family's directory `mount` is an ext4 file system of its own, mounted with `options` such as `grpid`, and
-/// `prepare`, a line for sh(1), was run in it. From outside it is seen through a process in there: [`Proc::outside`](crate::Proc::outside). Needs root
-/// and mkfs.ext4.
+/// `prepare`, a line for sh(1), was run in it. From outside it is seen through a process in there:
+/// [`Proc::outside`](crate::Proc::outside). Needs root and mkfs.ext4.
 pub fn on_ext4<'a>(family: &'a Family, options: &str, prepare: &str, program: &str) -> Launch<'a> {
     let [image, mount] = ["image", "mount"].map(|name| family.path(name));
     fs::File::create(&image).and_then(|file| file.set_len(4 << 20)).expect("a file in the directory");
