@@ -148,7 +148,7 @@ pub(crate) enum Value {
     Invalid,
 }
 
-/// What was read: the options that are known, and the names that are not.
+/// What was read: the options, those too that are likely meant, and the names that are no option's.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) all: Vec<ParsedOption>,
@@ -283,13 +283,11 @@ fn option(piece: &[TokenTree], unknown: &mut Vec<Ident>, errors: &mut Vec<Error>
             errors.push(Error::new_spanned(&hyphened, words));
         } else {
             errors.push(Error::new(name.span(), words));
+            // A keyword is nothing that could be completed.
+            unknown.extend(syn::parse2::<Ident>(name.to_token_stream()));
         }
     }
-    let Some(row) = row else {
-        // A keyword is nothing that could be completed.
-        unknown.extend(syn::parse2::<Ident>(name.to_token_stream()));
-        return None;
-    };
+    let row = row?;
     let after = if has_hyphens { &piece[hyphened.into_iter().count()..] } else { &piece[1..] };
     let mut mistakes = Vec::new();
     let value = match after {
