@@ -3,7 +3,7 @@
 //! Root, and who starts a daemon for another user, must not be led elsewhere by somebody else's symbolic link. So they go one
 //! component after the other, by openat(2) with O_NOFOLLOW, and over a link only if it is root's. What is opened is what was
 //! reached. Handlers of signals, which reopen logs and remove the pid file, go the same way: all but [`FilePath::new`] and
-//! [`FilePath::in_root`] is async-signal-safe.
+//! [`FilePath::seen_in`] is async-signal-safe.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
