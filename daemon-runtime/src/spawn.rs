@@ -16,7 +16,7 @@ use crate::inherited::note_inherited;
 use crate::launch::message::{Message, receive_from_launcher, send_error};
 use crate::launch::{fork, refuse_other_pid_namespace, socket_pair};
 use crate::start::{DEFAULT_TIMEOUT, flush, start_in_background};
-use crate::step::threads;
+use crate::step::{streams, threads};
 use crate::sys::{self, retry};
 use crate::{Daemon, Ready};
 
@@ -43,6 +43,7 @@ pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
     }
     note_inherited();
     daemon_process::drop_parents_lock();
+    streams::open_closed()?;
     threads::refuse_threads()?;
     // What is buffered would appear twice.
     flush()?;

@@ -20,7 +20,7 @@ use crate::step::pid_file::{self, PidFile, ReadyMark};
 use crate::step::record_locks::refuse_record_locks;
 use crate::step::reopen::{self, OnSighup};
 use crate::step::signal_mask::BlockedSignals;
-use crate::step::streams::Streams;
+use crate::step::streams::{self, Streams};
 use crate::step::{descriptors, environment, restrictions, signals, termination, threads};
 use crate::trace::Trace;
 use crate::{Daemon, supervisor, sys, thread};
@@ -34,6 +34,7 @@ const FLUSH_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) fn start(options: Daemon) -> Result<Ready> {
     let foreground = options.foreground.unwrap_or_else(supervisor::supervised);
     daemon_process::drop_parents_lock();
+    streams::open_closed()?;
     // As a launcher the daemon would end. In the foreground a second start harms nobody, unless there is a pid file to keep.
     if is_daemon() && (!foreground || pid_file::is_kept()) {
         let why = "this process is a daemon already";
@@ -283,6 +284,7 @@ impl Detached {
     fn let_launcher_exit(self, on_ready: &OnReady) -> Result<()> {
         let Detached { launcher, streams, trace } = self;
         launcher.check_channel()?;
+        streams::open_closed()?;
         flush()?;
         let old_stderr = streams.switch_output()?;
         let told = ManuallyDrop::into_inner(streams)

@@ -2,9 +2,11 @@
 
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::libc;
 use nix::sys::stat::Mode;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
@@ -90,9 +92,7 @@ impl Streams {
 
     fn open_null(&mut self) -> Result<()> {
         if self.null.is_none() {
-            let path = Path::new("/dev/null");
-            let fd = retry(|| open(path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())).and_then(OpenFile::new);
-            self.null = Some(fd.map_err(|errno| failed("null device", path, false, errno))?);
+            self.null = Some(open_null(OFlag::O_CLOEXEC)?);
         }
         Ok(())
     }
@@ -191,6 +191,28 @@ impl Streams {
         self.null.into_iter().chain(self.stdin).try_for_each(close)?;
         self.logs.into_iter().map(|open| close(open.file).map(|()| open.log)).collect()
     }
+}
+
+/// Opens /dev/null as each standard stream that is closed, as Rust does before main. A file of ours would get its number
+/// otherwise, and what is printed.
+pub(crate) fn open_closed() -> Result<()> {
+    let mut polled = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    retry(|| sys::poll(&mut polled, Duration::ZERO))
+        .map_err(|errno| Error::system(Step::Streams, "look at the standard streams", errno))?;
+    for closed in polled.iter().filter(|stream| stream.revents & libc::POLLNVAL != 0) {
+        // It gets the lowest number that is free.
+        let null = open_null(OFlag::empty())?.fd;
+        if null.as_raw_fd() == closed.fd {
+            let _stays_open = null.into_raw_fd();
+        }
+    }
+    Ok(())
+}
+
+fn open_null(flags: OFlag) -> Result<OpenFile> {
+    let path = Path::new("/dev/null");
+    let null = retry(|| open(path, OFlag::O_RDWR | flags, Mode::empty())).and_then(OpenFile::new);
+    null.map_err(|errno| failed("null device", path, false, errno))
 }
 
 fn failed(name: &str, path: &Path, for_another: bool, errno: Errno) -> Error {
