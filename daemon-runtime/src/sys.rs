@@ -236,15 +236,15 @@ pub(crate) fn descriptor_flags(fd: RawFd) -> nix::Result<c_int> {
     retry(|| Errno::result(unsafe { libc::fcntl(fd, libc::F_GETFD) }))
 }
 
-/// fcntl(2) F_OFD_GETLK on a number that may not be open: whether anybody holds a record lock on any part of its file, by
-/// another opening of it or, in the old way of F_SETLK, by this one.
-pub(crate) fn may_be_locked(fd: RawFd) -> nix::Result<bool> {
+/// fcntl(2) F_OFD_GETLK on a number that may not be open: who holds a record lock on any part of its file, by another opening
+/// of it or, in the old way of F_SETLK, by this one. The pid is that of one of them, or -1 where it is not said.
+pub(crate) fn record_lock_holder(fd: RawFd) -> nix::Result<Option<Pid>> {
     let mut lock = libc::flock { l_len: 0, ..lock_of(0) };
     // SAFETY: the command fills `lock`, and an unused number is an error.
     match retry(|| Errno::result(unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &mut lock) })) {
-        Ok(_) => Ok(lock.l_type != libc::F_UNLCK as libc::c_short),
+        Ok(_) => Ok(Some(Pid::from_raw(lock.l_pid)).filter(|_| lock.l_type != libc::F_UNLCK as libc::c_short)),
         // Or it is of O_PATH, by which nothing can be locked.
-        Err(Errno::EBADF) => descriptor_flags(fd).map(|_| false),
+        Err(Errno::EBADF) => descriptor_flags(fd).map(|_| None),
         Err(errno) => Err(errno),
     }
 }

@@ -218,13 +218,14 @@ fn database_that_is_open_before_the_fork() {
     assert_eq!(rows(), "first,second", "a committed row is lost");
 }
 
-/// Where the locks of all processes are not shown, or with other pids than here.
+/// Where the locks of all processes are not shown, or with other pids than here, or none.
 #[test]
 #[ignore = "needs root"]
 fn database_where_locks_are_hidden() {
     let inside = ["unshare", "--pid", "--fork", "--kill-child"];
     for (words, script) in [
         (&["unshare", "--mount", "sh", "-c"][..], "mount -t proc -o subset=pid proc /proc && exec \"$0\""),
+        (&["unshare", "--mount", "sh", "-c"][..], "mount -t tmpfs none /proc && exec \"$0\""),
         (&[&inside[..], &["sh", "-c"]].concat(), "\"$0\""),
     ] {
         let family = Family::new();

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::fd::RawFd;
 
 use nix::errno::Errno;
+use nix::unistd::getpid;
 
 use super::descriptors::look_at_open;
 use crate::error::{Error, ErrorKind, Result, Step};
@@ -15,23 +16,26 @@ use crate::{procfs, sys};
 pub(crate) fn refuse_record_locks(closed: &[RawFd]) -> Result<()> {
     let mut locked = None;
     let looked = look_at_open(closed, &mut |fd| {
-        match sys::may_be_locked(fd) {
+        let is_ours = match sys::record_lock_holder(fd) {
             Err(Errno::EBADF) => return Ok(false),
-            // Not always by this process, which the call does not tell.
-            Ok(true) | Err(_) if holds_lock(fd) => locked = locked.or(Some(fd)),
-            _ => {}
-        }
+            Ok(None) => false,
+            // One holder of several is told.
+            Ok(Some(holder)) => holder == getpid() || is_shown_as_locked(fd),
+            Err(_) => is_shown_as_locked(fd),
+        };
+        locked = locked.or(Some(fd).filter(|_| is_ours));
         Ok(true)
     });
     looked.map_err(|errno| Error::system(Step::Descriptors, "list open descriptors in /proc/self/fd", errno))?;
     let Some(fd) = locked else { return Ok(()) };
-    let path = fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
-    let why = format!("descriptor {fd} ({}) holds a record lock, which a fork does not pass on", path.display());
+    let path = fs::read_link(format!("/proc/self/fd/{fd}"));
+    let path = path.map_or(String::new(), |path| format!(" ({})", path.display()));
+    let why = format!("descriptor {fd}{path} holds a record lock, which a fork does not pass on");
     Err(Error::new(Step::Descriptors, ErrorKind::Misuse, "become a daemon", why).advise("open it in main's body"))
 }
 
-/// Whether this process has a record lock by a descriptor: proc_pid_fdinfo(5). Where there is no /proc, that cannot be seen.
-fn holds_lock(fd: RawFd) -> bool {
+/// Whether /proc shows a record lock that this process has by a descriptor: proc_pid_fdinfo(5).
+fn is_shown_as_locked(fd: RawFd) -> bool {
     let info = procfs::read(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
     info.lines().any(|line| line.starts_with("lock:") && line.contains(" POSIX "))
 }
