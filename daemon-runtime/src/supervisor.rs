@@ -33,9 +33,9 @@ use crate::{procfs, sys};
 ///   has started inherits the variable.)
 /// * `SYSTEMD_EXEC_PID` is its own pid: systemd 248 and newer has started it itself, not through a shell.
 /// * `LISTEN_PID` is its own pid: sockets were passed to it, sd_listen_fds(3).
-/// * Its parent is process 1, and that is an init which starts one program: it is called `init`, `tini`, `docker-init`,
-///   `dumb-init`, `catatonit` or `podman-init`, and no systemd runs. Such an init ends when its child does. (A shell that is
-///   process 1 is none: what an entry script starts detaches.)
+/// * Its parent is process 1, and that is an init which starts one program: it is called `init`, `tini`, `tini-static`,
+///   `docker-init`, `dumb-init`, `catatonit`, `podman-init` or `(sd-stubinit)` (of systemd-nspawn), and no systemd runs. Such an
+///   init ends when its child does. (A shell that is process 1 is none: what an entry script starts detaches.)
 ///
 /// `SYSTEMD_EXEC_PID` and `LISTEN_PID` do not count if `PIDFILE` is set beside an own `SYSTEMD_EXEC_PID`: only `Type=forking`
 /// needs `PIDFile=`, and such a unit waits for the program to detach.
@@ -118,7 +118,9 @@ pub(crate) fn has_controlling_terminal() -> bool {
 }
 
 fn is_child_of_init() -> bool {
-    const INITS: [&str; 6] = ["init", "tini", "docker-init", "dumb-init", "catatonit", "podman-init"];
+    // The last one is that of `systemd-nspawn --as-pid2`.
+    const INITS: [&str; 8] =
+        ["init", "tini", "tini-static", "docker-init", "dumb-init", "catatonit", "podman-init", "(sd-stubinit)"];
     let is_init = || procfs::read("/proc/1/comm").is_ok_and(|name| INITS.contains(&name.trim_end()));
     // In a /proc of an outer pid namespace this process has another number, and process 1 is another one.
     let is_own_proc =

@@ -304,6 +304,18 @@ fn container_with_tini() {
     assert_stays(Family::new().through(&starter::container(&["tini", "--"]), READY));
 }
 
+/// The same under the other names that such an init has.
+#[test]
+#[ignore = "needs root and tini"]
+fn container_with_an_init_of_another_name() {
+    for name in ["init", "tini-static", "docker-init", "podman-init", "(sd-stubinit)"] {
+        let family = Family::new();
+        let init = family.path(name);
+        family.shell("cp \"$(command -v tini)\" \"$0\"", [init.as_os_str()]).run().assert_code(0);
+        assert_stays(family.through(&starter::container(&[init.to_str().expect("text"), "--"]), READY));
+    }
+}
+
 #[test]
 #[ignore = "needs root and catatonit"]
 fn container_with_catatonit() {
@@ -484,7 +496,12 @@ const ROWS: &[(&str, &[&str])] = &[
     ("a container, as process 1", &["container_without_init"]),
     (
         "a container with an init (`docker run --init`: tini, dumb-init, catatonit)",
-        &["container_with_tini", "container_with_dumb_init", "container_with_catatonit"],
+        &[
+            "container_with_tini",
+            "container_with_an_init_of_another_name",
+            "container_with_dumb_init",
+            "container_with_catatonit",
+        ],
     ),
     ("a container whose process 1 is a shell", &["container_with_a_shell"]),
     ("`docker exec`", &["container_entered_later"]),
