@@ -271,6 +271,13 @@ pub(crate) struct FileStatus {
     pub(crate) is_sticky_for_all: bool,
 }
 
+impl FileId {
+    /// Returns a number that stands for it where there is room for one only.
+    pub(crate) fn digest(self) -> usize {
+        (self.inode ^ self.device.rotate_left(16)) as usize
+    }
+}
+
 impl From<&std::fs::Metadata> for FileId {
     fn from(metadata: &std::fs::Metadata) -> Self {
         FileId { device: metadata.dev(), inode: metadata.ino() }

@@ -1,7 +1,8 @@
 //! A log file: how it is opened, at the start and again on SIGHUP.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub(crate) struct Log {
     path: FilePath,
     pub(crate) for_stdout: bool,
     pub(crate) for_stderr: bool,
+    /// The [digest](sys::FileId::digest) of the file that is open.
+    open: AtomicUsize,
     /// The beginning of the line that says that it could not be reopened.
     complaint: String,
 }
@@ -91,6 +94,7 @@ impl Log {
             path: path.seen_in(root, file.id()),
             for_stdout: false,
             for_stderr: false,
+            open: AtomicUsize::new(file.id().digest()),
             complaint: format!("{}: cannot reopen log file {shown}: ", program_name()),
         };
         Ok(OpenLog { file, log })
@@ -98,23 +102,45 @@ impl Log {
 
     /// Opens the file that has the path now, and makes it the stream. Async-signal-safe.
     pub(crate) fn reopen(&self) -> nix::Result<()> {
+        let (is_stdout, is_stderr) = (self.is_stdout(), self.is_stderr());
+        if !is_stdout && !is_stderr {
+            return Ok(());
+        }
         let (new, _) = open_or_create(&self.path)?;
         let_block(&new)?;
-        if self.for_stdout {
+        let id = sys::file_id(new.as_raw_fd())?;
+        if is_stdout {
             retry(|| dup2_stdout(&new))?;
         }
-        if self.for_stderr {
+        if is_stderr {
             retry(|| dup2_stderr(&new))?;
         }
+        self.open.store(id.digest(), Ordering::Relaxed);
         Ok(())
+    }
+
+    fn is_stdout(&self) -> bool {
+        self.for_stdout && self.is_at(sys::STDOUT)
+    }
+
+    fn is_stderr(&self) -> bool {
+        self.for_stderr && self.is_at(sys::STDERR)
+    }
+
+    /// The program may have closed a stream, and have another file at its number.
+    fn is_at(&self, stream: BorrowedFd<'_>) -> bool {
+        sys::file_id(stream.as_raw_fd()).is_ok_and(|id| id.digest() == self.open.load(Ordering::Relaxed))
     }
 
     /// Says in the old file why it stays in use. Async-signal-safe.
     pub(crate) fn complain(&self, reason: Errno) {
         let line = [&self.complaint, file::describe(reason), "; the old file stays in use\n"];
         let line = line.map(|part| std::io::IoSlice::new(part.as_bytes()));
-        // Where even the old file does not take it there is nobody left to tell.
-        let _ = nix::sys::uio::writev(if self.for_stderr { sys::STDERR } else { sys::STDOUT }, &line);
+        let old = if self.is_stderr() { sys::STDERR } else { sys::STDOUT };
+        if self.is_at(old) {
+            // Where even the old file does not take it there is nobody left to tell.
+            let _ = nix::sys::uio::writev(old, &line);
+        }
     }
 }
 
