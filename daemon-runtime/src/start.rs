@@ -76,7 +76,7 @@ pub(crate) fn start_in_background(options: Daemon, client: Option<&UnixStream>) 
     refuse_record_locks(&unwanted)?;
     descriptors::close_inherited(&unwanted)?;
     let variables = environment::Unwanted::find(options.keep_env.as_deref(), &credentials, is_foreign_service);
-    let sigchld = signals::default_sigchld()?;
+    let sigchld = signals::default_sigchld(&inherited().signals)?;
 
     // Steps 5 to 8: fork, setsid, fork, exit. Steps 14 and 15 are the other end of this: the launcher waits until it is told
     // that the daemon is ready, and exits.

@@ -652,13 +652,17 @@ pub(crate) fn set_disposition(signal: c_int, disposition: libc::sighandler_t) ->
 
 /// Whether a signal is ignored, also one of the two that glibc hides.
 pub(crate) fn is_ignored(signal: c_int) -> nix::Result<bool> {
+    handler_and_flags(signal).map(|(handler, _)| handler == libc::SIG_IGN)
+}
+
+fn handler_and_flags(signal: c_int) -> nix::Result<(usize, usize)> {
     let mut now = [0_usize; 8];
-    // SAFETY: as in `stop_ignoring`.
+    // SAFETY: the kernel fills no more than its `struct sigaction`, which is smaller.
     let mut ask = || unsafe {
         libc::syscall(libc::SYS_rt_sigaction, signal, ptr::null::<usize>(), now.as_mut_ptr(), SIGSET_SIZE)
     };
     retry(|| Errno::result(ask()).map(drop))?;
-    Ok(now[usize::from(IS_MIPS)] == libc::SIG_IGN)
+    Ok(if IS_MIPS { (now[1], now[0]) } else { (now[0], now[1]) })
 }
 
 /// MIPS has its flags before the handler, and 128 signals.
@@ -670,12 +674,15 @@ compile_error!("rt_sigaction(2) takes other arguments on SPARC, where this crate
 /// The size of the kernel's set of signals in bytes.
 const SIGSET_SIZE: usize = if IS_MIPS { 16 } else { 8 };
 
-/// Sets a signal to its default if it is ignored.
+/// Sets a signal to its default if exec has passed it on as ignored.
+///
+/// exec clears the flags, and C libraries set some: SA_RESTART by signal(3), and on most processors SA_RESTORER by sigaction(2).
+/// So a signal that was ignored already, and that the program ignores itself, has flags.
 ///
 /// The bare system call, because glibc hides the two signals that it keeps for its threads (32 and 33), although
 /// posix_spawn(3) leaves the first ignored in the programs that it starts.
 pub(crate) fn stop_ignoring(signal: c_int) -> nix::Result<()> {
-    if !is_ignored(signal)? {
+    if handler_and_flags(signal)? != (libc::SIG_IGN, 0) {
         return Ok(());
     }
     // `struct sigaction` of the kernel: all zeros is SIG_DFL without flags and mask.

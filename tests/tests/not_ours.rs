@@ -191,12 +191,13 @@ fn body_that_closes_all_descriptors_before_it_is_ready() {
 #[test]
 fn signals_that_setup_chose() {
     let family = Family::new();
-    let launch = family.launch(OPENS_IN_SETUP).env("DAEMON_SETUP", "block=15\nignore=12\nignore=17");
-    let launch = launch.under(hostile::ignored(&[Signal::SIGUSR1, Signal::SIGALRM]));
+    let launch = family.launch(OPENS_IN_SETUP).env("DAEMON_SETUP", "block=15\nignore=1\nignore=12\nignore=17");
+    // As by nohup(1): what `setup` ignores too stays so.
+    let launch = launch.under(hostile::ignored(&[Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGALRM]));
     launch.args(["notify", "touch=body", "pause"]).run().assert_code(0);
     let daemon = family.daemon();
     assert_eq!(daemon.blocked.numbers(), [15], "its blocked signals");
-    assert_eq!(daemon.ignored.numbers(), [12, 13, 17], "its ignored signals");
+    assert_eq!(daemon.ignored.numbers(), [1, 12, 13, 17], "its ignored signals");
 }
 
 /// The runtime uses it until the daemon is ready; afterwards it is as `setup` has left it.

@@ -52,9 +52,13 @@ pub(crate) fn reset_inherited(
     })
 }
 
-/// Sets SIGCHLD to its default, without which the launcher cannot wait for its children. Returns what it was.
-pub(crate) fn default_sigchld() -> Result<sigaction> {
+/// Sets SIGCHLD to its default, without which the launcher cannot wait for its children. Returns what the program has set.
+pub(crate) fn default_sigchld(inherited: &nix::Result<InheritedSignals>) -> Result<sigaction> {
     let failed = |errno| failed(libc::SIGCHLD, errno);
+    // Not later: what is set again looks like the program's own.
+    if inherited.as_ref().is_ok_and(|inherited| inherited.ignored.contains(&libc::SIGCHLD)) {
+        sys::stop_ignoring(libc::SIGCHLD).map_err(failed)?;
+    }
     let before = sys::disposition(libc::SIGCHLD).map_err(failed)?;
     sys::set_disposition(libc::SIGCHLD, libc::SIG_DFL).map_err(failed)?;
     Ok(before)
