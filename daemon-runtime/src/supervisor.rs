@@ -137,7 +137,17 @@ struct Waiting {
     /// Connected before the root directory, the user or the environment change, any of which may put it out of reach.
     /// That is why the `sd-notify` crate does not do here: it looks for the socket when it sends, and knows no abstract
     /// ones.
-    socket: Option<UnixDatagram>,
+    socket: Option<OpenFile>,
+}
+
+impl Waiting {
+    /// Returns the socket. If it is not connected yet, or main's body has closed all descriptors, it is connected now.
+    fn socket(&mut self) -> nix::Result<UnixDatagram> {
+        match self.socket.take().map(OpenFile::into_fd) {
+            Some(Ok(socket)) => Ok(socket.into()),
+            Some(Err(_)) | None => connected(&self.address).map_err(|error| errno_of(&error)),
+        }
+    }
 }
 
 static WAITING: Mutex<Option<Waiting>> = Mutex::new(None);
@@ -167,9 +177,8 @@ pub(crate) fn stop_notifying() {
 /// Connects to NOTIFY_SOCKET, if somebody waits there.
 pub(crate) fn connect() -> Result<()> {
     if let Some(waiting) = waiting().as_mut() {
-        let socket =
-            connected(&waiting.address).map_err(|error| unreachable_socket(&waiting.address, errno_of(&error)))?;
-        waiting.socket = Some(socket);
+        let socket = waiting.socket().and_then(|socket| OpenFile::new(socket.into()));
+        waiting.socket = Some(socket.map_err(|errno| unreachable_socket(&waiting.address, errno))?);
     }
     Ok(())
 }
@@ -238,11 +247,15 @@ fn report_end(errno: i32, why: &str) {
 
 /// Returns a socket to tell a supervisor that waits about a reload.
 pub(crate) fn reload_socket() -> Result<Option<OpenFile>> {
-    let waiting = waiting();
-    let Some(socket) = waiting.as_ref().and_then(|waiting| waiting.socket.as_ref()) else { return Ok(None) };
-    let copy = sys::retry(|| socket.try_clone().map_err(|error| errno_of(&error)));
-    let copy = copy.and_then(|copy| OpenFile::new(copy.into()));
-    copy.map(Some).map_err(|errno| Error::system(Step::Ready, "copy the socket of NOTIFY_SOCKET", errno))
+    let mut waiting = waiting();
+    let Some(waiting) = waiting.as_mut() else { return Ok(None) };
+    let mut copy = || {
+        let socket = waiting.socket()?;
+        let copy = sys::retry(|| socket.try_clone().map_err(|error| errno_of(&error)))?;
+        waiting.socket = Some(OpenFile::new(socket.into())?);
+        OpenFile::new(copy.into())
+    };
+    copy().map(Some).map_err(|errno| Error::system(Step::Ready, "copy the socket of NOTIFY_SOCKET", errno))
 }
 
 /// Says that a reload begins: sd_notify(3). Async-signal-safe.
@@ -271,8 +284,8 @@ pub(crate) fn send_ready_again(socket: &OwnedFd) {
 
 /// Tells how the start ended, once.
 fn send(state: &str) -> nix::Result<()> {
-    let Some(Waiting { address, socket, .. }) = waiting().take() else { return Ok(()) };
-    let socket = socket.map_or_else(|| connected(&address), Ok).map_err(|error| errno_of(&error))?;
+    let Some(mut waiting) = waiting().take() else { return Ok(()) };
+    let socket = waiting.socket()?;
     sys::retry(|| socket.send(state.as_bytes()).map(drop).map_err(|error| errno_of(&error)))
 }
 

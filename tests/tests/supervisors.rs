@@ -177,6 +177,33 @@ fn notifies_after_the_user_was_changed() {
     server.end().assert_signal(Signal::SIGTERM);
 }
 
+/// A body closes all descriptors, as old textbooks say, and opens its own.
+#[test]
+fn notifies_from_a_body_that_closes_all_descriptors() {
+    let family = Family::new();
+    let path = family.path("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    let files = ["close_all", "keep_open=a", "keep_open=b", "keep_open=c", "keep_open=d"];
+    for (words, message) in [(&["notify", "touch=body", "pause"][..], "READY=1"), (&["exit=3"], "exit code 3")] {
+        if words.len() == 1 && !TELLS_EXIT_CODE {
+            continue;
+        }
+        let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("NOTIFY_SOCKET", &path);
+        let running = launch.args(files).args(words).start();
+        let received = receive(&socket);
+        assert!(received.contains(message), "{received:?}");
+        if words.len() == 1 {
+            running.end().assert_code(3).assert_stderr("");
+            continue;
+        }
+        let fds = family.at("body").fds;
+        let open: Vec<_> = fds.values().filter(|file| file.parent() == Some(family.directory())).collect();
+        assert_eq!(open.len(), 4, "what is open of its four files: {fds:#?}");
+        running.signal(Signal::SIGTERM);
+        running.end().assert_signal(Signal::SIGTERM);
+    }
+}
+
 /// Only glibc tells a program the exit code with which it ends, on_exit(3).
 const TELLS_EXIT_CODE: bool = cfg!(target_env = "gnu");
 

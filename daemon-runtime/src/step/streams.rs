@@ -60,6 +60,17 @@ impl OpenFile {
     pub(crate) fn check(&self) -> nix::Result<&OwnedFd> {
         if sys::file_id(self.fd.as_raw_fd())? == self.id { Ok(&self.fd) } else { Err(Errno::EBADF) }
     }
+
+    /// The same for an owner, who may close it. If it is another file, the number is left to the body.
+    pub(crate) fn into_fd(self) -> nix::Result<OwnedFd> {
+        match self.check() {
+            Ok(_) => Ok(self.fd),
+            Err(errno) => {
+                let _number = self.fd.into_raw_fd();
+                Err(errno)
+            }
+        }
+    }
 }
 
 impl Streams {
@@ -179,14 +190,10 @@ impl Streams {
     pub(crate) fn close(self) -> Result<Vec<Log>> {
         let failed =
             |errno| Error::system(Step::Streams, "close the descriptors that the streams were copied from", errno);
-        let close = |file: OpenFile| match file.check() {
-            Ok(_) => sys::close(file.fd).map_err(failed),
-            // The body has closed it; what has its number now is the body's.
-            Err(Errno::EBADF) => {
-                let _number = file.fd.into_raw_fd();
-                Ok(())
-            }
-            Err(errno) => Err(failed(errno)),
+        let close = |file: OpenFile| match file.into_fd() {
+            // The body has closed it.
+            Err(Errno::EBADF) => Ok(()),
+            fd => fd.and_then(sys::close).map_err(failed),
         };
         self.null.into_iter().chain(self.stdin).try_for_each(close)?;
         self.logs.into_iter().map(|open| close(open.file).map(|()| open.log)).collect()
