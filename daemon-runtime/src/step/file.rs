@@ -53,6 +53,8 @@ pub(crate) struct FilePath {
     for_another: bool,
     /// Whether a link at its end is followed.
     follows_last: bool,
+    /// The owner of `/`, who is root too: in a user namespace root has another number. Not of a new root, which may be a user's.
+    root: libc::uid_t,
 }
 
 impl FilePath {
@@ -63,7 +65,8 @@ impl FilePath {
             // Of a directory: its own entry, which cannot be opened as a file.
             path.push(b'.');
         }
-        Ok(FilePath { path: CString::new(path).map_err(|_| Errno::EINVAL)?, for_another, follows_last })
+        let path = CString::new(path).map_err(|_| Errno::EINVAL)?;
+        Ok(FilePath { path, for_another, follows_last, root: sys::file_status_at(AT_FDCWD, c"/")?.owner })
     }
 
     /// Returns the path that the opened file has inside a new root.
@@ -148,8 +151,6 @@ impl FilePath {
         if !self.is_walked() || self.path.is_empty() {
             return Ok(Entry { directory: None, name: &self.path, follow: self.follows_last });
         }
-        // The owner of `/` is root too: in a user namespace it has another number.
-        let root = sys::file_status_at(AT_FDCWD, c"/")?.owner;
         let (mut rest, mut reached, mut links) = (Rest::of(&self.path)?, None, 0);
         let follow = loop {
             let directory = reached.as_ref().map_or(AT_FDCWD, OwnedFd::as_fd);
@@ -186,7 +187,7 @@ impl FilePath {
                 Some(directory) => sys::file_status(directory.as_raw_fd()).is_ok_and(|status| status.is_sticky_for_all),
                 None => false,
             };
-            if status.owner != 0 && (status.owner != root || is_shared()) {
+            if status.owner != 0 && (status.owner != self.root || is_shared()) {
                 return Err(UNTRUSTED_LINK);
             } else if links > MAX_LINKS {
                 return Err(Errno::ELOOP);
