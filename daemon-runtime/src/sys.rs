@@ -239,7 +239,8 @@ pub(crate) fn descriptor_flags(fd: RawFd) -> nix::Result<c_int> {
 /// fcntl(2) F_OFD_GETLK on a number that may not be open: who holds a record lock on any part of its file, by another opening
 /// of it or, in the old way of F_SETLK, by this one. The pid is that of one of them, or -1 where it is not said.
 pub(crate) fn record_lock_holder(fd: RawFd) -> nix::Result<Option<Pid>> {
-    let mut lock = libc::flock { l_len: 0, ..lock_of(0) };
+    let mut lock = lock_of(0);
+    lock.l_len = 0;
     // SAFETY: the command fills `lock`, and an unused number is an error.
     match retry(|| Errno::result(unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &mut lock) })) {
         Ok(_) => Ok(Some(Pid::from_raw(lock.l_pid)).filter(|_| lock.l_type != libc::F_UNLCK as libc::c_short)),

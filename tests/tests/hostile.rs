@@ -72,7 +72,7 @@ fn most_descriptors() {
 }
 
 /// No call more for a higher limit, and at most three for each inherited descriptor. Neighbours are closed by one call, and a
-/// gap before them takes no more than some dozens.
+/// gap before them takes no more than some dozens; twice as many with musl, whose fstat(3) looks again where nothing is open.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn number_of_calls_is_linear_in_what_is_open() {
@@ -92,7 +92,7 @@ fn number_of_calls_is_linear_in_what_is_open() {
         let (limit_all, _) = calls(program, vec![hostile::most_descriptors()]);
         let (many_all, many_closes) = calls(program, neighbours().collect());
         assert!(limit_all <= all + 10, "{program}: {all} calls, and {limit_all} under the highest limit");
-        assert!(many_all <= all + 3 * 200 + 90, "{program}: {all} calls, and {many_all} with 200 descriptors");
+        assert!(many_all <= all + 3 * 200 + 160, "{program}: {all} calls, and {many_all} with 200 descriptors");
         assert!(
             many_closes <= closes + 2,
             "{program}: {closes} calls to close, and {many_closes} with 200 descriptors"
