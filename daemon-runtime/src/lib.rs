@@ -190,8 +190,9 @@
 //!   [`Daemon::new`], [`Instance::at`] or [`supervised`], or at the attribute. The time is linear in the number of
 //!   descriptors: three system calls each, and one that closes neighbours together.
 //! * Record locks of fcntl(2), as SQLite holds them, are not passed on by a fork: a start that would lose one is refused. Memory
-//!   locks (mlock(2)), alarms and timers, and pending requests of io_uring are lost without a word. Open databases and set
-//!   timers in the body.
+//!   locks (mlock(2)), alarms and timers, pending requests of io_uring, what SEM_UNDO of semop(2) promises, and what names the
+//!   process (F_SETOWN of fcntl(2), PR_SET_CHILD_SUBREAPER of prctl(2)) are lost without a word. Open databases and set timers
+//!   in the body.
 //! * Children started in `setup` belong to the launcher; nobody waits for them.
 //! * Children started before the daemon is ready keep the launcher's stdout and stderr, and `$(app)` waits for them: give them
 //!   others, or start them after [`Ready::notify`].
