@@ -134,6 +134,10 @@ fn become_service(options: &Daemon) -> Result<Option<ReadyMark>> {
     let directories = Directories::open(options.chroot.as_deref(), options.chdir.as_deref())?;
     // As in the background: until their handlers are installed, the pid file would stay.
     let _blocked = BlockedSignals::block(&SigSet::from_iter(termination::TERMINATION_SIGNALS))?;
+    if let Some(path) = &options.pid_file {
+        let wanted = [&options.stdin, &options.stdout, &options.stderr];
+        streams::refuse_pid_file_in_foreground(path, wanted)?;
+    }
     let pid_file = lock_pid_file(options, &credentials)?;
     directory::set_umask(options.umask.unwrap_or(DEFAULT_UMASK));
     directories.enter()?;

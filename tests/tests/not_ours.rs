@@ -443,6 +443,20 @@ fn pid_file_that_is_a_log_too() {
     }
 }
 
+/// In the foreground it is the log of an earlier start in the background that would be emptied.
+#[test]
+fn pid_file_that_is_a_log_too_in_the_foreground() {
+    for stream in ["stdout", "stderr", "stdin"] {
+        let family = Family::new();
+        let file = family.path("file");
+        fs::write(&file, "precious").expect("a file");
+        let launch = family.launch(READY).env("DAEMON_FOREGROUND", "1").env("DAEMON_PID_FILE", family.path("./file"));
+        let end = launch.env(format!("DAEMON_{}", stream.to_uppercase()), &file).args(["notify", "exit=0"]).run();
+        end.assert_code(64).assert_one_line().assert_says(&[&format!("it is {stream} too")]);
+        assert_eq!(fs::read_to_string(&file).expect("it is left"), "precious", "{stream}");
+    }
+}
+
 /// What was created for a start that fails goes.
 #[test]
 fn failed_start_leaves_no_empty_log() {

@@ -1,5 +1,6 @@
 //! stdin, stdout and stderr, daemon(7), step 9: /dev/null, files, or what they are.
 
+use std::fs;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
@@ -142,15 +143,10 @@ impl Streams {
 
     /// Refuses a pid file that also is one of these files, before it is emptied.
     pub(crate) fn refuse_pid_file(&self, path: &Path) -> Result<()> {
-        // What cannot be looked at fails when it is locked.
-        let Ok(status) = FilePath::new(path, false, false).and_then(|path| path.status()) else { return Ok(()) };
-        let file = |number: usize| match self.targets[number] {
+        refuse_pid_file(path, &|number| match self.targets[number] {
             Some(target) => self.open_file(target).map(OpenFile::id),
             None => sys::file_id(number as i32).ok(),
-        };
-        let Some(number) = (0..3).find(|number| file(*number) == Some(status.id)) else { return Ok(()) };
-        let (what, why) = (format!("use pid_file = {}", path.display()), format!("it is {} too", NAMES[number]));
-        Err(Error::new(Step::Options, ErrorKind::InvalidOption, what, why).advise("give each a file of its own"))
+        })
     }
 
     /// Replaces stdin.
@@ -198,6 +194,22 @@ impl Streams {
         self.null.into_iter().chain(self.stdin).try_for_each(close)?;
         self.logs.into_iter().map(|open| close(open.file).map(|()| open.log)).collect()
     }
+}
+
+/// The same in the foreground, where the streams stay what they are: the files may be a log of the background.
+pub(crate) fn refuse_pid_file_in_foreground(path: &Path, wanted: [&Stream; 3]) -> Result<()> {
+    refuse_pid_file(path, &|number| {
+        let file = wanted[number].path().and_then(|path| fs::metadata(path).ok());
+        file.map_or_else(|| sys::file_id(number as i32).ok(), |file| Some(FileId::from(&file)))
+    })
+}
+
+fn refuse_pid_file(path: &Path, file: &dyn Fn(usize) -> Option<FileId>) -> Result<()> {
+    // What cannot be looked at fails when it is locked.
+    let Ok(status) = FilePath::new(path, false, false).and_then(|path| path.status()) else { return Ok(()) };
+    let Some(number) = (0..3).find(|number| file(*number) == Some(status.id)) else { return Ok(()) };
+    let (what, why) = (format!("use pid_file = {}", path.display()), format!("it is {} too", NAMES[number]));
+    Err(Error::new(Step::Options, ErrorKind::InvalidOption, what, why).advise("give each a file of its own"))
 }
 
 /// Opens /dev/null as each standard stream that is closed, as Rust does before main. A file of ours would get its number
