@@ -19,9 +19,9 @@ pub(crate) fn refuse_record_locks(closed: &[RawFd]) -> Result<()> {
         let is_ours = match sys::record_lock_holder(fd) {
             Err(Errno::EBADF) => return Ok(false),
             Ok(None) => false,
-            // One holder of several is told.
-            Ok(Some(holder)) => holder == getpid() || is_shown_as_locked(fd),
-            Err(_) => is_shown_as_locked(fd),
+            // One holder of several is told, and not by which descriptor.
+            Ok(Some(holder)) => is_shown_as_locked(fd).unwrap_or(holder == getpid()),
+            Err(_) => is_shown_as_locked(fd).unwrap_or(false),
         };
         locked = locked.or(Some(fd).filter(|_| is_ours));
         Ok(true)
@@ -35,7 +35,7 @@ pub(crate) fn refuse_record_locks(closed: &[RawFd]) -> Result<()> {
 }
 
 /// Whether /proc shows a record lock that this process has by a descriptor: proc_pid_fdinfo(5).
-fn is_shown_as_locked(fd: RawFd) -> bool {
-    let info = procfs::read(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
-    info.lines().any(|line| line.starts_with("lock:") && line.contains(" POSIX "))
+fn is_shown_as_locked(fd: RawFd) -> nix::Result<bool> {
+    let info = procfs::read(format!("/proc/self/fdinfo/{fd}"))?;
+    Ok(info.lines().any(|line| line.starts_with("lock:") && line.contains(" POSIX ")))
 }
