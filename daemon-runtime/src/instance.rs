@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::inherited::note_inherited;
 use crate::procfs;
 use crate::step::file::{self, FilePath};
-use crate::step::lock_holder::{Held, check_daemon, check_start, has_ended, start_time};
+use crate::step::lock_holder::{Held, LAUNCHER_PATIENCE, check_daemon, check_start, has_ended, start_time};
 use crate::step::pid_file::{flock, is_marked_ready, read_pid};
 use crate::sys::{self, FileStatus, retry};
 
@@ -311,6 +311,7 @@ impl Instance {
                             // A daemon gives away the file shortly before it becomes that user.
                             (Err(error), _)
                                 if error.kind() == ErrorKind::NotPermitted && started.elapsed() < PATIENCE => {}
+                            (Err(_), _) if started.elapsed() < LAUNCHER_PATIENCE => {}
                             (Err(error), _) => return Err(error),
                             (Ok(()), Err(Errno::ESRCH)) => {}
                             (Ok(()), Err(errno)) => return Err(self.failed("watch the process of", errno)),

@@ -6,7 +6,10 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
+use daemon_runtime::Instance;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
@@ -14,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
 use tests::accounts::{AS_NOBODY, launch_as};
-use tests::{End, Family, Launch, Proc, listing, strerror, until};
+use tests::{End, Family, Launch, Proc, listing, strerror, until, within};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
@@ -155,10 +158,7 @@ fn written_before_ready() {
 #[cfg(target_arch = "x86_64")]
 fn locked_but_not_yet_written() {
     use std::cell::RefCell;
-    use std::thread;
-    use std::time::Duration;
     use tests::tracer::{Call, Role, trace};
-    use tests::within;
 
     let family = Family::new();
     let pid_file = family.path("pid");
@@ -183,6 +183,33 @@ fn locked_but_not_yet_written() {
         })
     });
     assert!(record.body, "{record:#?}");
+}
+
+/// The daemon has ended before it was ready, and its launcher, which has the lock too, has still to clear away.
+#[test]
+fn locked_by_the_launcher_of_a_daemon_that_has_ended() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let daemon = Instance::at(&pid_file);
+    for asks in [false, true] {
+        let first = launch(&family, &pid_file).args(["touch=body", "pause"]).start();
+        let ended = family.daemon().pid;
+        fs::remove_file(family.path("body")).expect("the mark");
+        first.signal(Signal::SIGSTOP);
+        send(Signal::SIGKILL, ended);
+        until("its end", || (!Proc::lives(ended)).then_some(()));
+        thread::scope(|scope| {
+            let start = || launch(&family, &pid_file).args(["notify", "exit=0"]).run().assert_code(0).stderr.clone();
+            let ask = || format!("{:?}", daemon.pid());
+            let other = scope.spawn(move || if asks { ask() } else { start() });
+            // Who takes the launcher for somebody else needs some milliseconds for that.
+            within(Duration::from_millis(100), || other.is_finished().then_some(()));
+            first.signal(Signal::SIGCONT);
+            assert_eq!(other.join().expect("no panic"), if asks { "Ok(None)" } else { "" }, "asks: {asks}");
+        });
+        first.end().assert_code(137);
+        family.assert_gone();
+    }
 }
 
 /// The old daemon ends, and removes its file, when the new one has opened that and not yet locked it. The lock of a file

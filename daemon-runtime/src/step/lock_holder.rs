@@ -15,6 +15,8 @@ use crate::{procfs, sys};
 const START_PATIENCE: Duration = Duration::from_secs(5);
 /// How long somebody may hold a shared lock, who only looks whether the daemon runs.
 const GLANCE: Duration = Duration::from_secs(1);
+/// How long the launcher may hold the lock of a daemon that has ended, which it has to clear away.
+pub(crate) const LAUNCHER_PATIENCE: Duration = Duration::from_secs(1);
 /// Before that nobody is looked for: most starts have written their pid by then.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 

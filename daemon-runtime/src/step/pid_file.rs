@@ -19,7 +19,7 @@ use crate::daemon_process::is_daemon;
 use crate::error::{Error, ErrorKind, Result, Step};
 use crate::step::credentials::Credentials;
 use crate::step::file::{self, FilePath};
-use crate::step::lock_holder::{Held, check_daemon, check_start};
+use crate::step::lock_holder::{Held, LAUNCHER_PATIENCE, check_daemon, check_start};
 use crate::sys::{self, FileId, FileStatus, Published, retry};
 
 const MODE: Mode = Mode::from_bits_truncate(0o644);
@@ -206,14 +206,15 @@ pub(crate) fn close_in_child() {
 fn wait_for_holder(path: &Path, fd: &OwnedFd, status: &FileStatus, started: Instant) -> Result<()> {
     let read = || read_pid(fd).map_err(|errno| failed("read", path, errno));
     let held = match read()? {
-        Some(pid) => Some(match check_daemon(fd, pid) {
+        Some(pid) => match check_daemon(fd, pid) {
             Ok(()) => {
-                Held { why: format!("held by process {pid}"), advice: "stop it first or choose another pid_file" }
+                let why = format!("held by process {pid}");
+                Some(Held { why, advice: "stop it first or choose another pid_file" })
             }
             // It has just ended if nobody holds it now.
             Err(_) if read()? != Some(pid) => return Ok(()),
-            Err(held) => held,
-        }),
+            Err(held) => Some(held).filter(|_| started.elapsed() >= LAUNCHER_PATIENCE),
+        },
         None => check_start(fd, status.owner, started.elapsed()),
     };
     match held {
