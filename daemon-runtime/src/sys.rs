@@ -16,7 +16,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{self, c_int, c_void, siginfo_t};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{ForkResult, Gid, Pid};
 
 use crate::procfs;
@@ -648,7 +648,7 @@ pub(crate) fn disposition(signal: c_int) -> nix::Result<libc::sigaction> {
 /// sigaction(2) with SIG_DFL or SIG_IGN; async-signal-safe.
 pub(crate) fn set_disposition(signal: c_int, disposition: libc::sighandler_t) -> nix::Result<()> {
     debug_assert!(disposition == libc::SIG_DFL || disposition == libc::SIG_IGN);
-    set_action(signal, disposition, 0)
+    set_action(signal, disposition, 0, &SigSet::empty())
 }
 
 /// Whether a signal is ignored, also one of the two that glibc hides.
@@ -703,13 +703,17 @@ pub(crate) fn restore_action(signal: c_int, action: &libc::sigaction) -> nix::Re
 /// sigaction(2) with one of this crate's three handlers, which are async-signal-safe: `launch::daemon::end_without_launcher`,
 /// `step::termination::end` and `step::reopen::handle_sighup`.
 pub(crate) fn set_handler(signal: Signal, handler: Handler) -> nix::Result<()> {
-    // SA_RESTART, so that the program's own calls do not notice; SA_ONSTACK, so that it also runs on a full stack.
-    set_action(signal as c_int, handler as libc::sighandler_t, libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK)
+    // SA_RESTART, so that the program's own calls do not notice; SA_ONSTACK, so that it also runs on a full stack. That other
+    // stack is of 8 KiB, and has no room for one handler within another.
+    let flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    let handled = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGIO];
+    set_action(signal as c_int, handler as libc::sighandler_t, flags, &handled.into_iter().collect())
 }
 
-fn set_action(signal: c_int, handler: libc::sighandler_t, flags: c_int) -> nix::Result<()> {
+fn set_action(signal: c_int, handler: libc::sighandler_t, flags: c_int, mask: &SigSet) -> nix::Result<()> {
     // SAFETY: all zeros is a valid sigaction: the default action, an empty mask, no flags.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_mask = *mask.as_ref();
     action.sa_sigaction = handler;
     action.sa_flags = flags;
     // SAFETY: `handler` is SIG_DFL, SIG_IGN, or one of the functions that `set_handler` names.

@@ -721,3 +721,19 @@ fn rotated_by_copy_while_writing() {
         }
     }
 }
+
+/// The signal that ends the daemon comes while the log is being reopened.
+#[test]
+fn ended_while_it_is_reopened() {
+    let family = Family::new();
+    let (log, pid_file) = (family.path("log"), family.path("pid"));
+    for _ in 0..40 {
+        let launch = launch(&family, &log).env("DAEMON_REOPEN_ON_SIGHUP", "").env("DAEMON_PID_FILE", &pid_file);
+        launch.args(["notify", "pause"]).run().assert_code(0);
+        let daemon = Pid::from_raw(read(&pid_file).trim().parse().expect("a pid"));
+        for signal in [Signal::SIGHUP, Signal::SIGTERM] {
+            kill(daemon, signal).expect("the daemon runs");
+        }
+        family.assert_nothing_left(&pid_file);
+    }
+}
