@@ -1,360 +1,175 @@
-//! The options: one table, and how what was written is read and compared with it.
-//!
-//! A value stays raw tokens: rustc reads and checks it where it is put. Only literals are looked at here.
+//! The options in the brackets. A value stays raw tokens: rustc reads and checks it where it is put.
 
-use std::path::PathBuf;
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Error;
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
-use quote::ToTokens;
-use syn::ext::IdentExt;
-use syn::{Error, Lit};
+use crate::rules;
+use crate::tokens::{enclosed, is_punct, own_ends, words};
 
-use crate::literal::{check, list_of};
-use crate::tokens::{Piece, is_punct, is_word, split_expressions};
+/// The options that are on when they are named. A new option is a word here or below, and a method of the runtime's `Daemon`;
+/// a rule about its literals is a row in `rules`.
+const FLAGS: &str = "ignore_sigchld reopen_on_sighup no_new_privileges no_core_dumps trace";
 
-/// What an option's value is.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Kind {
-    Umask,
-    Path,
-    AbsolutePath,
-    Stream,
-    Flag,
-    Bool,
-    Id,
-    Descriptors,
-    Names,
-    Seconds,
-    Setup,
-    Crate,
-}
+/// The options that need a value. The last two are no methods.
+const WITH_VALUE: &str = "umask chdir pid_file stdin stdout stderr user group chroot keep_fds keep_env foreground \
+                          start_timeout setup crate";
 
-pub(crate) struct Row {
-    pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
-    /// What it takes, after "expected".
-    pub(crate) takes: &'static str,
-}
-
-/// The options. A new one is one row here, one method of the runtime's `Daemon`, and one row in the runtime's
-/// documentation, which a test compares.
-#[rustfmt::skip]
-pub(crate) const TABLE: &[Row] = &[
-    Row { name: "umask",             kind: Kind::Umask,        takes: "an octal number: `umask = 0o022`" },
-    Row { name: "chdir",             kind: Kind::AbsolutePath, takes: "an absolute path in quotes: `chdir = \"/\"`" },
-    Row { name: "ignore_sigchld",    kind: Kind::Flag,         takes: "no value, or a bool: `ignore_sigchld`" },
-    Row { name: "pid_file",          kind: Kind::Path,         takes: "a path in quotes: `pid_file = \"/run/app.pid\"`" },
-    Row { name: "stdin",             kind: Kind::Stream,       takes: "a path in quotes, or a `Stream`: `stdin = \"/dev/null\"`" },
-    Row { name: "stdout",            kind: Kind::Stream,       takes: "a path in quotes, or a `Stream`: `stdout = \"/var/log/app.log\"`" },
-    Row { name: "stderr",            kind: Kind::Stream,       takes: "a path in quotes, or a `Stream`: `stderr = \"/var/log/app.log\"`" },
-    Row { name: "reopen_on_sighup",  kind: Kind::Flag,         takes: "no value, or a bool: `reopen_on_sighup`" },
-    Row { name: "user",              kind: Kind::Id,           takes: "a name in quotes, or a number: `user = \"nobody\"`" },
-    Row { name: "group",             kind: Kind::Id,           takes: "a name in quotes, or a number: `group = \"nogroup\"`" },
-    Row { name: "chroot",            kind: Kind::AbsolutePath, takes: "an absolute path in quotes: `chroot = \"/var/empty\"`" },
-    Row { name: "no_new_privileges", kind: Kind::Flag,         takes: "no value, or a bool: `no_new_privileges`" },
-    Row { name: "no_core_dumps",     kind: Kind::Flag,         takes: "no value, or a bool: `no_core_dumps`" },
-    Row { name: "keep_fds",          kind: Kind::Descriptors,  takes: "a list of descriptor numbers: `keep_fds = [3, 4]`" },
-    Row { name: "keep_env",          kind: Kind::Names,        takes: "a list of names in quotes: `keep_env = [\"RUST_LOG\"]`" },
-    Row { name: "setup",             kind: Kind::Setup,        takes: "an expression: `setup = Args::parse()`" },
-    Row { name: "foreground",        kind: Kind::Bool,         takes: "a bool: `foreground = args.foreground`" },
-    Row { name: "start_timeout",     kind: Kind::Seconds,      takes: "whole seconds, or a `Duration`: `start_timeout = 90`" },
-    Row { name: "trace",             kind: Kind::Flag,         takes: "no value, or a bool: `trace`" },
-    Row { name: "crate",             kind: Kind::Crate,        takes: "a path without quotes: `crate = ::daemon_runtime`" },
-];
-
-/// What others call it: the daemonize crates, daemon(3), python-daemon, systemd, start-stop-daemon, supervisord. In lower case
-/// and without `_`.
+/// What people know an option by from other crates, from python-daemon and from systemd; in lower case and without `_`.
 const FOREIGN: &[(&str, &str)] = &[
-    ("chdir", "workingdirectory workingdir workdir currentdir directory dir cwd wd"),
-    ("umask", "filemode mode mask"),
-    ("ignore_sigchld", "sigchld nozombies"),
-    ("pid_file", "pid pidpath pidfilepath lock lockfile pidlockfile singleinstance makepidfile"),
-    ("stdin", "standardinput input"),
-    ("stdout", "standardoutput output out outfile stdoutlogfile"),
-    ("stderr", "standarderror error err errfile log logfile logpath stderrlogfile"),
-    ("reopen_on_sighup", "reopen reload execreload sighup logrotate"),
-    ("user", "uid username owner setuid runas chuid"),
-    ("group", "gid groupname setgid"),
-    ("chroot", "root rootdir rootdirectory chrootdirectory"),
-    ("no_new_privileges", "nonewprivs"),
-    ("no_core_dumps", "preventcore limitcore nocore coredumps"),
-    ("keep_fds", "filespreserve preservefds keepfiles fds"),
-    ("keep_env", "env passenvironment preserveenv"),
-    ("setup", "init args privilegedaction before prefork execstartpre onstart"),
-    ("foreground", "nofork nodaemon supervised"),
-    ("start_timeout", "timeout timeoutstartsec timeoutsec"),
-    ("trace", "debug verbose"),
-    ("crate", "krate runtime"),
+    ("workingdirectory workingdir directory cwd", "chdir"),
+    ("filemode mask", "umask"),
+    ("pid pidfilepath lockfile pidlockfile", "pid_file"),
+    ("standardinput input", "stdin"),
+    ("standardoutput output", "stdout"),
+    ("standarderror error log logfile", "stderr"),
+    ("uid username chuid", "user"),
+    ("gid groupname", "group"),
+    ("rootdirectory root", "chroot"),
+    ("filespreserve fds", "keep_fds"),
+    ("env passenvironment", "keep_env"),
+    ("privilegedaction init args", "setup"),
+    ("nodaemon nofork nodetach", "foreground"),
+    ("timeout timeoutstartsec", "start_timeout"),
 ];
 
-/// Others' names for what is no option here, and what to write instead.
-const NO_OPTION: &[(&str, &str)] = &[
-    ("a daemon detaches, unless `foreground` is true", "detach detachprocess daemonize background fork type"),
-    ("the pid file belongs to `user` by itself", "chownpidfile"),
-    ("all of daemon(3) is done; `chdir`, `stdout` and `stderr` say where to", "nochdir noclose"),
-    (
-        "the directory must exist: create it in the unit file, or by tmpfiles.d(5)",
-        "runtimedirectory statedirectory logsdirectory cachedirectory configurationdirectory runtimedirectorymode",
-    ),
-    (
-        "the daemon is the program itself: write what it does in the body",
-        "exec startas command execstart execute start",
-    ),
-    ("the daemon has the name of its program", "name procname title"),
-    ("what the launcher is to say, print before `ready.notify()`", "exitaction quiet"),
-    ("the daemon itself says by `ready.notify()` that it has started", "startsecs notifyaccess"),
-    ("log files are given one by one, by `stdout` and `stderr`; both may be the same", "logdir redirectstderr"),
-    (
-        "variables are set by who starts the program: the shell, or the unit file; `keep_env` keeps some alone",
-        "environment environmentfile setenv envfile",
-    ),
-    (
-        "whoever stops the daemon says so: `Instance::stop` and `Instance::stop_or_kill`",
-        "retry oknodo stop stopsignal timeoutstopsec killsignal killmode execstop",
-    ),
-    ("`user` sets the groups of the user database", "supplementarygroups initgroups"),
-    ("the program writes to the log itself, such as by the `syslog` or `tracing` crates", "syslogidentifier syslog"),
-    (
-        "`user` drops all capabilities; give them in the unit file",
-        "ambientcapabilities capabilities capabilityboundingset",
-    ),
-    (
-        "it is for a supervisor, and stands in its configuration or the unit file",
-        "restart restartsec after wants wantedby description watchdogsec nice limitnofile protectsystem \
-         privatetmp dynamicuser remainafterexit oomscoreadjust keyringmode autostart autorestart exitcodes numprocs \
-         priority",
-    ),
-];
-
-/// What has no effect on a process that is not detached.
-const DETACHED_ONLY: &[&str] = &["keep_fds", "keep_env", "stdin", "stdout", "stderr", "start_timeout", "trace"];
-
-/// An option as it was written.
-pub(crate) struct ParsedOption {
-    /// The user's own token; after a typing error it differs from the table's name.
-    pub(crate) name: Ident,
-    pub(crate) row: &'static Row,
-    pub(crate) value: Value,
-    /// Whether the name is the nearest of ours to what was written. Nothing more is said about such an option.
-    is_guess: bool,
-}
-
-/// What stood after the name.
-pub(crate) enum Value {
-    /// Nothing: a bare flag.
-    Bare,
-    Tokens(TokenStream),
-    /// Something wrong, about which enough is said.
-    Invalid,
-}
-
-/// What was read: the options, those too that are likely meant, and the names that are no option's.
-#[derive(Default)]
+/// What was read.
 pub(crate) struct Options {
-    pub(crate) all: Vec<ParsedOption>,
-    pub(crate) unknown: Vec<Ident>,
+    /// The name and the value of the option `setup`.
+    pub(crate) setup: Option<(Ident, TokenStream)>,
+    /// The path of what the expansion calls.
+    pub(crate) private: TokenStream,
+    /// The other options, as they were written: `.umask(&(0o027))`.
+    pub(crate) methods: Vec<TokenStream>,
+    pub(crate) errors: Vec<Error>,
+    words: Vec<String>,
 }
 
 impl Options {
-    pub(crate) fn value_of(&self, name: &str) -> Option<&Value> {
-        self.all.iter().find(|option| option.row.name == name).map(|option| &option.value)
-    }
-}
-
-impl ParsedOption {
-    pub(crate) fn tokens(&self) -> Option<&TokenStream> {
-        match &self.value {
-            Value::Tokens(value) => Some(value),
-            Value::Bare | Value::Invalid => None,
-        }
-    }
-
-    /// `None` or `Option::None`, written out: it is not given.
-    pub(crate) fn is_none(&self) -> bool {
-        self.tokens().is_some_and(|value| matches!(&*value.to_string(), "None" | "Option :: None" | "Option::None"))
-    }
-
-    /// A flag that is certainly on, or another option that is given.
-    fn is_on(&self) -> bool {
-        let is_flag = matches!(self.row.kind, Kind::Flag | Kind::Bool);
-        match &self.value {
-            _ if self.is_guess => false,
-            Value::Bare => true,
-            Value::Tokens(value) => match syn::parse2::<Lit>(value.clone()) {
-                Ok(Lit::Bool(value)) => value.value,
-                _ => !is_flag && !self.is_none(),
-            },
-            Value::Invalid => !is_flag,
-        }
-    }
-
-    /// The path, if the value is the text of one. `/a//b` and `/a/./b` are the same.
-    fn path(&self) -> Option<PathBuf> {
-        match syn::parse2::<Lit>(self.tokens()?.clone()) {
-            Ok(Lit::Str(text)) => Some(text.value().into()),
-            _ => None,
-        }
-    }
-
-    /// An empty list, of which nothing says what it is of.
-    pub(crate) fn is_empty_list(&self) -> bool {
-        let tokens: Vec<TokenTree> = self.tokens().cloned().into_iter().flatten().collect();
-        list_of(&tokens).is_some_and(|list| list.stream().is_empty())
-    }
-
-    /// As the user wrote it, if that is short.
-    fn written(&self) -> String {
-        let name = self.row.name;
-        match self.tokens().map(TokenStream::to_string) {
-            Some(value) if value.len() < 40 => format!("`{name} = {value}`"),
-            _ => format!("`{name}`"),
-        }
-    }
-}
-
-/// Reads the options, and notes every mistake.
-pub(crate) fn read(options: TokenStream, errors: &mut Vec<Error>) -> Options {
-    let mut read = Options::default();
-    for piece in pieces(options, errors) {
-        let Some(option) = option(&piece, &mut read.unknown, errors) else { continue };
-        match read.all.iter().find(|other| other.row.name == option.row.name) {
-            Some(first) if first.is_guess || option.is_guess => {}
-            Some(first) => {
-                let words = format!("`{}` is given twice; the first is {}", option.row.name, first.written());
-                errors.push(Error::new(option.name.span(), words));
+    /// Reads the options, and notes every mistake.
+    pub(crate) fn read(tokens: TokenStream) -> Self {
+        let private = quote_spanned!(Span::mixed_site()=> ::daemon_runtime::__private);
+        let words = words(&tokens);
+        let mut options = Options { setup: None, private, methods: Vec::new(), errors: Vec::new(), words };
+        let mut names = Vec::new();
+        for piece in pieces(tokens) {
+            let equals = piece.iter().position(|token| is_punct(Some(token), '='));
+            let (name, value) = piece.split_at(equals.unwrap_or(piece.len()));
+            let value = value.split_first().map(|(_, value)| value.iter().cloned().collect());
+            if let [TokenTree::Ident(name)] = name {
+                options.errors.extend(mistakes(name, value.as_ref(), &names));
+                names.push(name.clone());
+                options.add(name, value);
+            } else {
+                let at: TokenStream = if name.is_empty() { &piece } else { name }.iter().cloned().collect();
+                let text: String = name.iter().map(TokenTree::to_string).collect();
+                let words = "expected `name = value` or a flag, with commas between";
+                options.errors.push(Error::new_spanned(at, format!("{words}{}", did_you_mean(&text))));
             }
-            None => read.all.push(option),
+        }
+        options
+    }
+
+    /// Adds an option, also with a mistake: then nothing but an editor sees it.
+    fn add(&mut self, name: &Ident, value: Option<TokenStream>) {
+        // A flag.
+        let value = value.unwrap_or_else(|| quote!(true));
+        match &*name.to_string() {
+            "setup" => self.setup = Some((name.clone(), enclosed(value).into_token_stream())),
+            // What is wrong may be the path itself.
+            "crate" if !self.errors.is_empty() => {}
+            "crate" => {
+                // Where the path leads elsewhere, rustc points at its end, and says this name.
+                let end = own_ends(&value).1;
+                self.private = quote_spanned!(end=> #value::__crate_must_be_daemon_runtime);
+            }
+            // It is not given.
+            _ if value.to_string() == "None" => {}
+            // A keyword is no method, and another unknown name is one that an editor completes.
+            _ if syn::parse2::<Ident>(name.to_token_stream()).is_err() => {}
+            text => {
+                // Nothing else says what an empty list is of.
+                let is_empty = text == "keep_env" && value.to_string() == "[]";
+                let value = if is_empty { quote!([] as [&str; 0]) } else { value };
+                let and = quote_spanned!(own_ends(&value).0=> &);
+                let value = enclosed(value);
+                let own = Span::mixed_site().located_at(name.span());
+                self.methods.push(quote_spanned!(own=> .#name(#and #value)));
+            }
         }
     }
-    contradictions(&read.all, errors);
-    read
+
+    /// Whether an option has a name in it that the pattern of a parameter binds.
+    pub(crate) fn mention(&self, pattern: &TokenStream) -> bool {
+        words(pattern).iter().any(|word| word != "_" && self.words.contains(word))
+    }
 }
 
-/// Returns the tokens of each option. A comma is easily forgotten: where a value has ended, the name of an option is taken as
-/// the next one.
-fn pieces(options: TokenStream, errors: &mut Vec<Error>) -> Vec<Vec<TokenTree>> {
-    let begins = |tokens: &[TokenTree], at: usize| {
-        let is_known = TABLE.iter().any(|row| is_word(&tokens[at], row.name));
-        let named = tokens.get(at + 1).is_none_or(|next| is_punct(next, '=') || is_punct(next, ','));
-        is_known && named && !(at > 1 && is_punct(&tokens[at - 2], '#'))
-    };
-    let (semicolons, options): (Vec<_>, Vec<_>) = options.into_iter().partition(|token| is_punct(token, ';'));
-    for semicolon in &semicolons {
-        errors.push(Error::new(semicolon.span(), "expected `,` between options, found `;`"));
-    }
-    let mut pieces = Vec::new();
-    let mut comma_is_missing = false;
-    for Piece { tokens, comma } in split_expressions(options.into_iter().collect(), begins) {
-        match (tokens.first(), &comma) {
-            (None, Some(comma)) => errors.push(Error::new(comma.span(), "expected an option before this comma")),
-            (Some(first), _) if comma_is_missing && semicolons.is_empty() => {
-                errors.push(Error::new(first.span(), format!("expected `,` before `{first}`")));
-            }
-            _ => {}
+/// Splits at each comma behind which an option or nothing is: other commas are part of a value, such as a closure's.
+fn pieces(tokens: TokenStream) -> Vec<Vec<TokenTree>> {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let mut pieces = vec![Vec::new()];
+    let mut rest = tokens.as_slice();
+    while let [token, after @ ..] = rest {
+        let piece = pieces.last_mut().expect("there is one from the beginning");
+        // A comma with nothing before it is a mistake, and no end.
+        if is_punct(Some(token), ',') && !piece.is_empty() && begins_option(after) {
+            pieces.push(Vec::new());
+        } else {
+            piece.push(token.clone());
         }
-        comma_is_missing = comma.is_none();
-        if !tokens.is_empty() {
-            pieces.push(tokens);
-        }
+        rest = after;
     }
+    pieces.retain(|piece| !piece.is_empty());
     pieces
 }
 
-/// Reads one option. `None` if it cannot be told which.
-fn option(piece: &[TokenTree], unknown: &mut Vec<Ident>, errors: &mut Vec<Error>) -> Option<ParsedOption> {
-    if is_punct(&piece[0], '#') {
-        let attribute = piece.iter().take(2).cloned().collect::<TokenStream>();
-        let words = "an option takes no attributes; for `cfg`, write `#[cfg_attr(…, daemon(…))]`";
-        errors.push(Error::new_spanned(attribute, words));
-        return None;
+/// Whether the tokens begin with `name = …`, with bare names and then that, or with bare names alone.
+fn begins_option(tokens: &[TokenTree]) -> bool {
+    match tokens {
+        [] => true,
+        [comma, ..] if is_punct(Some(comma), ',') => true,
+        [pound, TokenTree::Group(_), after @ ..] if is_punct(Some(pound), '#') => begins_option(after),
+        [TokenTree::Ident(_)] => true,
+        [TokenTree::Ident(_), next, ..] if is_punct(Some(next), '=') => true,
+        [TokenTree::Ident(_), next, after @ ..] if is_punct(Some(next), ',') => begins_option(after),
+        _ => false,
     }
-    let TokenTree::Ident(name) = &piece[0] else {
-        errors.push(Error::new(piece[0].span(), "expected an option's name, without quotes: `umask = 0o022`"));
-        return None;
-    };
-    // `pid-file = …`
-    let hyphened = piece.iter().take_while(|token| !is_punct(token, '=')).cloned().collect::<TokenStream>();
-    let has_hyphens = piece.len() > 2 && is_punct(&piece[1], '-') && matches!(piece[2], TokenTree::Ident(_));
-    let text = if has_hyphens { hyphened.to_string().replace(' ', "") } else { name.unraw().to_string() };
-    let (row, words, is_guess) = look_up(&text);
-    let is_known = words.is_none();
-    if let Some(words) = words {
-        if has_hyphens {
-            errors.push(Error::new_spanned(&hyphened, words));
-        } else {
-            errors.push(Error::new(name.span(), words));
-            // A keyword is nothing that could be completed.
-            unknown.extend(syn::parse2::<Ident>(name.to_token_stream()));
-        }
-    }
-    let row = row?;
-    let after = if has_hyphens { &piece[hyphened.into_iter().count()..] } else { &piece[1..] };
-    let mut mistakes = Vec::new();
-    let value = match after {
-        [] if row.kind == Kind::Flag => Value::Bare,
-        [equals, arrow, ..] if is_punct(equals, '=') && (is_punct(arrow, '>') || is_punct(arrow, '=')) => {
-            let operator = [equals, arrow].into_iter().cloned().collect::<TokenStream>();
-            mistakes
-                .push(Error::new_spanned(&operator, format!("expected `=` after `{}`, found `={arrow}`", row.name)));
-            Value::Invalid
-        }
-        [equals, value @ ..] if is_punct(equals, '=') && !value.is_empty() => {
-            let value: TokenStream = value.iter().cloned().collect();
-            check(row, &value, &mut mistakes);
-            if mistakes.is_empty() { Value::Tokens(value) } else { Value::Invalid }
-        }
-        _ => {
-            mistakes.push(Error::new(name.span(), format!("`{}` takes {}", row.name, row.takes)));
-            Value::Invalid
-        }
-    };
-    // About another name enough is said.
-    if is_known {
-        errors.append(&mut mistakes);
-    }
-    Some(ParsedOption { name: name.clone(), row, value, is_guess })
 }
 
-/// Finds the row of a name, and what is wrong with the name: the nearest of ours, or one that others use for the same; and
-/// tells whether that is only a guess.
-fn look_up(name: &str) -> (Option<&'static Row>, Option<String>, bool) {
-    let row = |wanted: &str| TABLE.iter().find(|row| row.name == wanted);
-    if let Some(row) = row(name) {
-        return (Some(row), None, false);
+/// Returns what is wrong with an option; `before` are the names of those before it.
+fn mistakes(name: &Ident, value: Option<&TokenStream>, before: &[Ident]) -> Vec<Error> {
+    let mistake = |words| vec![Error::new(name.span(), words)];
+    let is_in = |names: &str| names.split_whitespace().any(|known| name == known);
+    match value {
+        _ if !is_in(FLAGS) && !is_in(WITH_VALUE) => {
+            mistake(format!("unknown option `{name}`{}", did_you_mean(&name.to_string())))
+        }
+        _ if before.contains(name) => mistake(format!("`{name}` is given twice")),
+        None if is_in(FLAGS) => Vec::new(),
+        Some(value) if !value.is_empty() => rules::check(name, value),
+        _ => mistake(format!("`{name}` needs a value: `{name} = …`")),
     }
-    let simplified = |name: &str| name.replace(['_', '-'], "").to_lowercase();
-    let wanted = simplified(name);
-    let is_in = |names: &str| names.split_whitespace().any(|name| name == wanted);
-    let distance = |row: &&Row| distance(&simplified(row.name), &wanted);
-    let mut nearest: Vec<&'static Row> = Vec::new();
-    for _ in 0..3 {
-        let others = TABLE.iter().filter(|row| nearest.iter().all(|near| near.name != row.name));
-        nearest.extend(others.min_by_key(distance));
+}
+
+/// Returns the end of the words about a name that no option has: which is meant, if that can be told.
+fn did_you_mean(name: &str) -> String {
+    match meant(name) {
+        Some(option) => format!("; did you mean `{option}`?"),
+        None => "; the documentation of `daemon-runtime` has a table of the options".into(),
     }
-    // In a short name one letter, in a longer one up to three, with the same first letter.
-    let is_likely = |row: &&Row| {
-        let distance = distance(row);
-        let same_start = simplified(row.name).chars().next() == wanted.chars().next();
-        distance <= 1 && wanted.len() > 2 || same_start && distance <= (1 + wanted.len() / 5).min(3)
-    };
-    let likely = nearest.first().filter(|row| is_likely(row));
-    let (row, words, is_guess) = if let Some((option, _)) = FOREIGN.iter().find(|(_, names)| is_in(names)) {
-        (row(option), format!("here it is called `{option}`"), false)
-    } else if let Some(flag) = wanted
-        .strip_prefix("no")
-        .and_then(|rest| TABLE.iter().find(|row| row.kind == Kind::Flag && simplified(row.name) == rest))
-    {
-        (None, format!("`{}` is off unless it is given", flag.name), false)
-    } else if let Some((words, _)) = NO_OPTION.iter().find(|(_, names)| is_in(names)) {
-        (None, words.to_string(), false)
-    } else if let Some(likely) = likely {
-        (Some(*likely), format!("did you mean `{}`?", likely.name), true)
-    } else {
-        let names: Vec<_> = nearest.iter().map(|row| format!("`{}`", row.name)).collect();
-        let words = format!("the nearest are {}; all are in the documentation of `daemon-runtime`", names.join(", "));
-        (None, words, false)
-    };
-    (row, Some(format!("unknown option `{name}`; {words}")), is_guess)
+}
+
+/// Returns the option that a wrong name means: the one that is called so elsewhere, or the nearest.
+fn meant(name: &str) -> Option<&'static str> {
+    let simplify = |name: &str| name.replace(|next: char| !next.is_alphanumeric(), "").to_lowercase();
+    let wanted = simplify(name);
+    let is_foreign = |(names, _): &&(&str, &str)| names.split(' ').any(|name| name == wanted);
+    let options = || FLAGS.split_whitespace().chain(WITH_VALUE.split_whitespace());
+    let nearest = || options().min_by_key(|option| distance(&simplify(option), &wanted));
+    // One letter may be wrong, and one more of each five.
+    let is_near = |option: &&str| distance(&simplify(option), &wanted) <= 1 + wanted.len() / 5;
+    FOREIGN.iter().find(is_foreign).map(|(_, option)| *option).or_else(|| nearest().filter(is_near))
 }
 
 /// Returns how many letters have to be changed, added or removed to make `b` of `a` (Levenshtein).
@@ -369,32 +184,4 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.chars().count()]
-}
-
-/// Options that make no sense together: said at the second one.
-fn contradictions(all: &[ParsedOption], errors: &mut Vec<Error>) {
-    let find = |name: &str| all.iter().position(|option| option.row.name == name && option.is_on());
-    let has_log = all.iter().any(|it| matches!(it.row.name, "stdout" | "stderr") && !it.is_none());
-    // In the foreground it tells systemd about a reload.
-    if let Some(at) = find("reopen_on_sighup").filter(|_| !has_log && find("foreground").is_none()) {
-        let words = "`reopen_on_sighup` needs a log file; add `stderr = \"/var/log/app.log\"`, or `stdout`";
-        errors.push(Error::new(all[at].name.span(), words));
-    }
-    let mut contradict = |first: usize, second: usize, why: String| {
-        let [first, second] = [first.min(second), first.max(second)].map(|at| &all[at]);
-        let words = format!("{} contradicts {}: {why}", second.written(), first.written());
-        errors.push(Error::new(second.name.span(), words));
-    };
-    for (at, option) in all.iter().enumerate().filter(|(_, option)| option.is_on()) {
-        let name = option.row.name;
-        if let Some(foreground) = find("foreground").filter(|_| DETACHED_ONLY.contains(&name)) {
-            contradict(foreground, at, format!("in the foreground `{name}` has no effect; remove one of them"));
-        }
-        let pid_file = all.iter().position(|other| other.row.name == "pid_file" && other.path().is_some());
-        let same =
-            pid_file.filter(|pid_file| option.row.kind == Kind::Stream && option.path() == all[*pid_file].path());
-        if let Some(pid_file) = same {
-            contradict(pid_file, at, "the pid file is emptied and removed; give each a file of its own".into());
-        }
-    }
 }

@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::env;
-use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,8 +19,6 @@ pub(crate) fn note_inherited() {}
 pub(crate) fn notify_if_start_fails() -> Result<()> {
     Ok(())
 }
-
-pub(crate) fn report_returned(_: &dyn Debug) {}
 
 pub(crate) fn journal_priority() -> &'static str {
     ""

@@ -249,6 +249,7 @@
 //! * [From a systemd unit and back](guide::systemd)
 //! * [From the `daemonize` crate](guide::daemonize)
 //! * [When things go wrong](guide::errors)
+//! * [What the attribute does not do](macro@daemon#what-does-not-work)
 //! * [What the compiler says](macro@daemon#mistakes)
 
 #[cfg(any(doc, doctest))]
@@ -306,7 +307,7 @@ mod platform {
     pub use crate::start::Ready;
     pub(crate) use crate::start::start;
     pub use crate::supervisor::supervised;
-    pub(crate) use crate::supervisor::{journal_priority, notify_if_start_fails, report_returned};
+    pub(crate) use crate::supervisor::{journal_priority, notify_if_start_fails};
 }
 #[cfg(not(all(target_os = "linux", not(daemon_elsewhere))))]
 use elsewhere as platform;

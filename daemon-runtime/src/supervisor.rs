@@ -1,7 +1,6 @@
 //! A supervisor that runs the process itself: systemd, a container, runit. What it passes, and what it is told.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::Debug;
 use std::fs::{self, File};
 use std::ops::Range;
 use std::os::fd::{OwnedFd, RawFd};
@@ -19,7 +18,6 @@ use nix::libc::{c_int, c_void};
 use crate::errno::errno_of;
 use crate::error::{Error, Result, Step};
 use crate::inherited::note_inherited;
-use crate::report::escape_control;
 use crate::step::streams::OpenFile;
 use crate::{procfs, sys};
 
@@ -216,13 +214,6 @@ pub(crate) fn report_ready() -> Result<()> {
 /// Says why the start failed.
 pub(crate) fn report_failure(error: &Error) {
     report_end(error.raw_os_error().unwrap_or(0), &error.to_string());
-}
-
-/// Says what main has returned before it was ready, as std is about to print it.
-pub(crate) fn report_returned(error: &dyn Debug) {
-    if is_waited_for() {
-        report_end(0, &escape_control(&format!("{error:?}")));
-    }
 }
 
 /// Says that the process ended before it was ready. start-stop-daemon(8), for one, would wait on. Code 0 is no failure: a

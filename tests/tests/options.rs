@@ -1,7 +1,7 @@
-//! The options stand in the macro's table, in the documentation's, and the rules about their
+//! The options stand in the macro's lists, in the documentation's table, and the rules about their
 //! values in the macro and in the runtime. None may say more or less than the others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -9,17 +9,19 @@ fn source(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).expect(path)
 }
 
-/// Name and kind of each row of the macro's table.
-fn table() -> BTreeMap<String, String> {
+/// The names of the options in one of the macro's lists.
+fn list(name: &str) -> BTreeSet<String> {
     let source = source("daemon-macro/src/options.rs");
-    let (_, table) = source.split_once("const TABLE: &[Row] = &[\n").expect("the macro's table");
-    let (table, _) = table.split_once("];").expect("its end");
-    let row = |line: &str| {
-        let (name, rest) = line.trim().strip_prefix("Row { name: \"")?.split_once("\",")?;
-        let (kind, _) = rest.trim().strip_prefix("kind: Kind::")?.split_once(',')?;
-        Some((name.to_owned(), kind.to_owned()))
-    };
-    table.lines().map(|line| row(line).unwrap_or_else(|| panic!("no row: {line}"))).collect()
+    let (_, list) = source.split_once(&format!("const {name}: &str = \"")).expect("the macro's list");
+    let (list, _) = list.split_once("\";").expect("its end");
+    list.split_whitespace().filter(|word| *word != "\\").map(str::to_owned).collect()
+}
+
+/// The names of all options.
+fn all_options() -> BTreeSet<String> {
+    let (flags, others) = (list("FLAGS"), list("WITH_VALUE"));
+    assert!(flags.is_disjoint(&others), "an option is in both lists");
+    &flags | &others
 }
 
 /// Name and value of each row of a table in Markdown that begins with "option", where a row may stand for two options.
@@ -39,39 +41,21 @@ fn documented(text: &str) -> Vec<(String, String)> {
 fn documentation_has_all_options() {
     let rows = documented(&source("daemon-runtime/src/lib.rs"));
     let names: BTreeSet<String> = rows.iter().map(|(name, _)| name.clone()).collect();
-    assert_eq!(names, table().into_keys().collect(), "documentation and macro");
+    assert_eq!(names, all_options(), "documentation and macro");
     assert_eq!(names.len(), rows.len(), "an option is documented twice");
-    for (name, value) in rows {
-        let kind = match &*value {
-            "integer, at most `0o777`" => "Umask",
-            "absolute path" => "AbsolutePath",
-            "path" if name == "crate" => "Crate",
-            "path" => "Path",
-            "path, or `Stream`" => "Stream",
-            "flag, or bool" => "Flag",
-            "bool" => "Bool",
-            "name or number" => "Id",
-            "list of numbers" => "Descriptors",
-            "list of names" => "Names",
-            "seconds, or `Duration`" => "Seconds",
-            "expression" => "Setup",
-            other => panic!("{name} takes what no other option takes: {other}"),
-        };
-        assert_eq!(table()[&name], kind, "{name}");
-    }
+    let flags = rows.into_iter().filter(|(_, value)| value == "flag, or bool").map(|(name, _)| name);
+    assert_eq!(flags.collect::<BTreeSet<_>>(), list("FLAGS"), "what needs no value");
 }
 
 /// The macro says about a literal what the runtime says about any other value.
 #[test]
 fn rules_have_the_same_words() {
     fn rules<'a>(text: &'a str, end: &str) -> BTreeSet<&'a str> {
-        // Those for literals alone are in a module behind it.
-        let text = text.split("mod literal_rule").next().unwrap_or_default();
         let rules = text.split('"').filter(|text| text.starts_with("must ")).collect::<BTreeSet<_>>();
         assert!(rules.len() > 9, "{end}: only {rules:?}");
         rules
     }
-    let (r#macro, runtime) = (source("daemon-macro/src/literal.rs"), source("daemon-runtime/src/daemon.rs"));
+    let (r#macro, runtime) = (source("daemon-macro/src/rules.rs"), source("daemon-runtime/src/daemon.rs"));
     assert_eq!(rules(&r#macro, "macro"), rules(&runtime, "runtime"));
 }
 
@@ -89,9 +73,9 @@ fn daemon_has_a_method_for_each() {
     let (options, _) = options.split_once("\n    }\n").expect("their end");
     let lines = options.lines().map(str::trim).filter(|line| !line.starts_with("///"));
     let methods: BTreeSet<String> = lines.map(|line| line.split(':').next().expect("a name").to_owned()).collect();
-    let mut names: BTreeSet<String> = table().into_keys().collect();
+    let mut names = all_options();
     for only_of_the_attribute in ["setup", "crate"] {
-        assert!(names.remove(only_of_the_attribute), "the macro's table has no row for {only_of_the_attribute}");
+        assert!(names.remove(only_of_the_attribute), "the macro has no {only_of_the_attribute}");
     }
     assert_eq!(methods, names);
 }
@@ -104,8 +88,8 @@ fn fixture_has_an_expression_for_each() {
     let (attribute, _) = attribute.split_once(")]").expect("its end");
     let lines = attribute.lines().filter_map(|line| line.strip_prefix("            ")?.split_once(" = "));
     let given: BTreeSet<String> = lines.map(|(name, _)| name.trim_start_matches("$(").to_owned()).collect();
-    let mut names: BTreeSet<String> = table().into_keys().collect();
-    assert!(names.remove("crate"), "the macro's table has no row for crate");
+    let mut names = all_options();
+    assert!(names.remove("crate"), "the macro has no crate");
     assert_eq!(given, names);
 }
 

@@ -198,11 +198,24 @@ fn rust_analyzer_knows_the_options() {
         }
     }
 
-    // The documentation of what stands there, or is likely meant.
+    // What a value is made of, while it is typed.
+    const ARGS: &str = "struct Args { path: String }\nfn args() -> Args { todo!() }\n";
+    for (options, name) in [
+        ("setup = args(), pid_file = ar|", "args"),
+        ("setup = args(), pid_file = args.|", "path"),
+        ("setup = args(), pid_file = args.pa|, umask = 0", "path"),
+        ("setup = ar|", "args"),
+        ("setup = args(), pid_file = args.pa|, umaks = 0", "path"),
+    ] {
+        let program = format!("{USE}{ARGS}#[daemon({options})]\nfn main(args: Args, ready: Ready) {{}}\n");
+        let offered = editor.completions(&program);
+        assert!(offered.iter().any(|(label, _)| label.starts_with(name)), "{program}\n{offered:?}");
+    }
+
+    // The documentation of what stands there.
     for (marked, shows) in [
         ("#[daemon(set|up = 1)]\nfn main(n: i32) {}", "An expression that runs in the launcher"),
         ("#[daemon(pid_f|ile = \"/run/x\")]\nfn main() {}", "A file that holds the daemon's pid"),
-        ("#[daemon(pid_f|il = \"/run/x\")]\nfn main() {}", "A file that holds the daemon's pid"),
         ("#[daemon(ignore|_sigchld)]\nfn main() {}", "Whether children are reaped automatically"),
         ("#[dae|mon]\nfn main() {}", "Turns the process into a daemon"),
         // As its callers see it.
@@ -219,7 +232,7 @@ fn rust_analyzer_knows_the_options() {
             "pid_fil",
             "unknown option `pid_fil`; did you mean `pid_file`?",
         ),
-        ("#[daemon(umask = |0o7777)]\nfn main() {}", "0o7777", "umask must be at most 0o777"),
+        ("#[daemon(umask = |0o7777)]\nfn main() {}", "0o7777", "`umask` must be at most 0o777"),
         (
             "#[daemon(pid_file = \"/run/x\")]\nfn main() { let _: u32 = |\"text\"; }",
             "\"text\"",

@@ -1,11 +1,10 @@
-use daemon_runtime::{Ready, daemon};
+use daemon_runtime::daemon;
 
 struct Server(u8);
 
 impl Server {
     #[daemon(umask = 0)]
-    fn serve(&self, more: u8, ready: Ready) -> u8 {
-        ready.notify();
+    fn serve(&self, more: u8) -> u8 {
         self.0 + more
     }
 

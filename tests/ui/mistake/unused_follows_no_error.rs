@@ -2,7 +2,7 @@
 
 use daemon_runtime::{Ready, daemon};
 
-#[daemon(crate = daemon_runtime::Daemon, pid_file = path)]
+#[daemon(umask = 99, pid_file = path)]
 #[tokio::main]
 async fn with_a_runtime(path: &str, (number, _): (u8, u8), ready: Ready) {
     let _ = number;
@@ -15,7 +15,7 @@ async fn without(path: &str, (number, _): (u8, u8), ready: Ready) {
     ready.notify();
 }
 
-#[daemon(crate = daemon_runtime::Daemon, pid_file = path)]
+#[daemon(umask = 99, pid_file = path)]
 fn alone(path: &str, (number, _): (u8, u8)) {
     let _ = number;
 }

@@ -1,5 +1,6 @@
-//! Nothing that the expansion allows may be forbidden.
-#![forbid(unused, warnings)]
+//! What crates forbid and deny, and functions with a parameter for an option alone.
+#![forbid(unsafe_code, unused_must_use, unused_mut)]
+#![deny(missing_docs, unused, warnings)]
 
 use daemon_runtime::{Ready, daemon};
 

@@ -1,9 +1,7 @@
-//! An `async fn` that is not main, on each runtime: those that know main alone get one.
+//! An `async fn` that is not main, on runtimes whose attributes take a function with parameters.
 #![deny(warnings)]
 
 use daemon_runtime::{Ready, daemon};
-use macro_rules_attribute::apply;
-use smol_macros::main;
 
 #[daemon(foreground = !name.is_empty())]
 #[tokio::main(flavor = "current_thread")]
@@ -20,19 +18,6 @@ async fn actix(mut name: String, ready: Ready) -> usize {
     actix_rt::spawn(async move { name.len() }).await.expect("no panic")
 }
 
-#[daemon(foreground = !name.is_empty())]
-#[apply(main!)]
-async fn smol(name: String, (a, b): (usize, usize), ready: Ready) -> usize {
-    ready.notify();
-    async { name.len() + a + b }.await
-}
-
-#[daemon(foreground = !name.is_empty())]
-#[async_std::main]
-async fn async_std_without_ready(name: String) -> usize {
-    async_std::task::spawn(async move { name.len() }).await
-}
-
 #[daemon(foreground = name.as_ref() == "name")]
 #[tokio::main(flavor = "current_thread")]
 async fn with_impl_trait(name: &impl AsRef<str>, f: impl FnOnce() -> usize, ready: Ready) -> usize {
@@ -43,7 +28,5 @@ async fn with_impl_trait(name: &impl AsRef<str>, f: impl FnOnce() -> usize, read
 fn main() {
     assert_eq!(tokio_borrows("name"), 4);
     assert_eq!(actix("name".into()), 5);
-    assert_eq!(smol("name".into(), (1, 2)), 7);
-    assert_eq!(async_std_without_ready("name".into()), 4);
     assert_eq!(with_impl_trait(&"name", || 3), 7);
 }

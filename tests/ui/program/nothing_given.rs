@@ -2,7 +2,7 @@
 
 use daemon_runtime::{Ready, Stream, daemon};
 
-#[daemon(pid_file = None, keep_env = vec![], keep_fds = vec![], stdout = Stream::Null, umask = if 1 < 10 { 0o022 } else { 0o077 })]
+#[daemon(pid_file = None, keep_env = [], keep_fds = vec![], stdout = Stream::Null, umask = if 1 < 10 { 0o022 } else { 0o077 })]
 fn start(ready: Ready) {
     ready.notify();
 }

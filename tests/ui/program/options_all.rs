@@ -15,10 +15,10 @@ mod literals {
         umask = 0o027,
         chdir = "/",
         ignore_sigchld,
-        pid_file = "app.pid",
+        pid_file = "./app.pid",
         stdin = "/dev/zero",
-        stdout = r"app.log",
-        stderr = "app.log",
+        stdout = r"./app.log",
+        stderr = "./app.log",
         reopen_on_sighup,
         user = "www-data",
         group = 33,
@@ -39,7 +39,7 @@ mod literals {
 mod names_and_paths {
     use super::*;
 
-    #[daemon(user = "host.1$", group = "DOMAIN\\domain users", pid_file = "run/.pid", stdin = "...")]
+    #[daemon(user = "host.1$", group = "DOMAIN\\domain users", pid_file = "run/.pid", stdin = "logs/...")]
     pub fn local() {}
 
     #[daemon(user = "_m+n@example.com", group = "Ünal", pid_file = "/run/app.d/./.a", stdout = "log./a..")]

@@ -49,18 +49,6 @@ mod with_a_code {
     }
 }
 
-mod with_any_end {
-    use super::*;
-
-    #[daemon(setup = load()?, foreground = true)]
-    pub(super) fn main(text: String) -> impl Termination {
-        if text.is_empty() {
-            return Err("empty".into());
-        }
-        Ok::<(), Box<dyn Error>>(())
-    }
-}
-
 mod without_end {
     use super::*;
 
@@ -103,7 +91,6 @@ pub(crate) fn main(text: &str, ready: Ready) -> Fallible {
         let _: ExitCode = on_a_runtime::main()?;
         in_a_closure::main();
         with_a_code::main();
-        with_any_end::main().report();
         of_a_struct::main();
         without_end::main();
         return main();

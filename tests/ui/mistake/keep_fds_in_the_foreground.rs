@@ -1,4 +1,0 @@
-use daemon_runtime::daemon;
-
-#[daemon(keep_fds = [3], foreground = true)]
-fn main() {}

@@ -1,4 +1,0 @@
-use daemon_runtime::daemon;
-
-#[daemon(start_timeout = 5, foreground = true)]
-fn main() {}

@@ -1,4 +1,0 @@
-use daemon_runtime::daemon;
-
-#[daemon(foreground = true, trace)]
-fn main() {}

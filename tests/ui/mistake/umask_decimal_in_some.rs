@@ -1,4 +1,0 @@
-use daemon_runtime::daemon;
-
-#[daemon(umask = Some((22)))]
-fn main() {}

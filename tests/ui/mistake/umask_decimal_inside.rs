@@ -1,4 +1,0 @@
-use daemon_runtime::daemon;
-
-#[daemon(umask = if cfg!(unix) { 022 } else { 077 })]
-fn main() {}
