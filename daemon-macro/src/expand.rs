@@ -144,6 +144,7 @@ fn launch(function: &Function, options: &Options) -> TokenStream {
         inner.set_span(inner.span().located_at(own_ends(&function.macros).1));
     }
     let arguments = in_parentheses(quote!(#(#arguments),*), inner.span());
+    let generics = function.generic_arguments();
     quote_spanned! {own=>
         let __daemon_end = #private::main_end();
         let __daemon = #private::#daemon();
@@ -153,7 +154,7 @@ fn launch(function: &Function, options: &Options) -> TokenStream {
             #private::start(__daemon #(#methods)*)
         };
         #notify
-        #inner #arguments
+        #inner #generics #arguments
     }
 }
 

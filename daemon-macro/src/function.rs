@@ -7,7 +7,7 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Error, Result, Token, token};
 
 use crate::options::Options;
-use crate::tokens::{angle, is_punct, is_word, split_at_commas};
+use crate::tokens::{angle, is_punct, is_word, own_ends, split_at_commas};
 
 /// Attributes that the compiler or its tools read where they stand. Any other may be a macro that rewrites the function.
 const OF_THE_COMPILER: &str = "allow cfg clippy cold coverage deny deprecated diagnostic doc expect export_name forbid inline \
@@ -101,6 +101,20 @@ impl Function {
         Ident::new(INNER, self.name.span())
     }
 
+    /// Returns the types and constants of a generic function as arguments, since its parameters need not tell them.
+    pub(crate) fn generic_arguments(&self) -> Option<TokenStream> {
+        let tokens: Vec<TokenTree> = self.generics.clone().into_iter().collect();
+        let [_, parameters @ .., _] = &*tokens else { return None };
+        let name = |parameter: Vec<TokenTree>| match &*parameter {
+            [first, name, ..] if is_word(Some(first), "const") => Some(name.clone()),
+            [name @ TokenTree::Ident(_), ..] => Some(name.clone()),
+            _ => None,
+        };
+        let parameters = split_at_commas(parameters.iter().cloned().collect());
+        let names: Vec<TokenTree> = parameters.into_iter().filter_map(name).collect();
+        (!names.is_empty()).then(|| quote!(::<#(#names),*>))
+    }
+
     /// Returns what the values are called that the start does not give.
     pub(crate) fn values(&self) -> Vec<Ident> {
         let (taken, _) = self.taken_and_ready();
@@ -167,7 +181,7 @@ impl Param {
 
     /// Returns what its value is called outside.
     fn value_name(&self, index: usize) -> Ident {
-        self.name().unwrap_or_else(|| format_ident!("__daemon_value_{index}", span = Span::mixed_site()))
+        self.name().unwrap_or_else(|| format_ident!("__daemon_value_{index}", span = own_ends(&self.pattern).0))
     }
 
     /// Takes the value apart for the options, where the names of a pattern are references.

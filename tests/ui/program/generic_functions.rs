@@ -22,7 +22,17 @@ where
     async { name.as_ref().len() }.await
 }
 
+#[daemon(foreground = !name.is_empty())]
+fn makes<'a, T, const N: usize>(name: &'a str, ready: Ready) -> ([T; N], &'a str)
+where
+    T: Default + Copy,
+{
+    ready.notify();
+    ([T::default(); N], name)
+}
+
 fn main() {
+    assert_eq!(makes::<u8, 2>("name"), ([0, 0], "name"));
     assert_eq!(calls(|number| number + 1, ["a", "b"]).map(|f| f(6)), Some(7));
     assert_eq!(calls_async("name"), 4);
 }

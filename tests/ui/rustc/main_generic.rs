@@ -1,0 +1,4 @@
+use daemon_runtime::daemon;
+
+#[daemon]
+fn main<T: Default>() {}
