@@ -42,6 +42,7 @@ pub(crate) struct Options {
     /// The other options, as they were written: `.umask(&(0o027))`.
     pub(crate) methods: Vec<TokenStream>,
     pub(crate) errors: Vec<Error>,
+    /// Every word in the brackets, which may be the name of a parameter.
     words: Vec<String>,
 }
 
