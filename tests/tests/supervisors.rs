@@ -177,33 +177,6 @@ fn notifies_after_the_user_was_changed() {
     server.end().assert_signal(Signal::SIGTERM);
 }
 
-/// A body closes all descriptors, as old textbooks say, and opens its own.
-#[test]
-fn notifies_from_a_body_that_closes_all_descriptors() {
-    let family = Family::new();
-    let path = family.path("notify");
-    let socket = UnixDatagram::bind(&path).expect("a socket");
-    let files = ["close_all", "keep_open=a", "keep_open=b", "keep_open=c", "keep_open=d"];
-    for (words, message) in [(&["notify", "touch=body", "pause"][..], "READY=1"), (&["exit=3"], "exit code 3")] {
-        if words.len() == 1 && !TELLS_EXIT_CODE {
-            continue;
-        }
-        let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("NOTIFY_SOCKET", &path);
-        let running = launch.args(files).args(words).start();
-        let received = receive(&socket);
-        assert!(received.contains(message), "{received:?}");
-        if words.len() == 1 {
-            running.end().assert_code(3).assert_stderr("");
-            continue;
-        }
-        let fds = family.at("body").fds;
-        let open: Vec<_> = fds.values().filter(|file| file.parent() == Some(family.directory())).collect();
-        assert_eq!(open.len(), 4, "what is open of its four files: {fds:#?}");
-        running.signal(Signal::SIGTERM);
-        running.end().assert_signal(Signal::SIGTERM);
-    }
-}
-
 /// Only glibc tells a program the exit code with which it ends, on_exit(3).
 const TELLS_EXIT_CODE: bool = cfg!(target_env = "gnu");
 
@@ -302,26 +275,6 @@ fn notifies_of_reloads_at_once() {
             server.signal(Signal::SIGHUP);
         }
     });
-}
-
-/// A body that closes every descriptor has something else at the number of the socket that a reload is told by.
-#[test]
-fn reload_after_all_was_closed() {
-    let family = Family::new();
-    let (socket, launch) = told_of_reloads(&family);
-    let words = ["notify", "close_all", "write=data"].into_iter().chain(["keep_open=data"; 9]).chain([
-        "touch=body",
-        "wait=go",
-        "touch=end",
-        "pause",
-    ]);
-    let server = launch.args(words).start();
-    assert_eq!(receive(&socket), "READY=1", "the start");
-    family.daemon();
-    server.signal(Signal::SIGHUP);
-    symlink("-", family.path("go")).expect("a mark");
-    family.at("end");
-    assert_eq!(read(&family.path("data")).expect("the data"), "precious data");
 }
 
 /// Only a start can fail: a client's command that is done with code 0 tells nothing.
