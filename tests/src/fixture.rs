@@ -8,7 +8,7 @@
 //! and is not waited for), `fork_exit` (one that exits as a program does, and is waited for), `fork_fork` (the same, and
 //! has a child of its own, which must have all that it has opened), `spawn` (a program that stays), `drop` (its `Ready`),
 //! `thread`, `spin` (a busy one), `setsid`, `again` (another start), `deny=7` and `deadly=7` (a seccomp filter for the system
-//! call of that number), `close=2` (a descriptor), `close_all` (every one above 2), `write=name` (a file), `keep_open=name` (a file that stays
+//! call of that number), `close_all` (every descriptor above 2), `write=name` (a file), `keep_open=name` (a file that stays
 //! open), `hold_stdout` (a thread that keeps its lock), `hold_c_stdin` (one that waits in C's stdin), `container_child` (one that
 //! is process 1 of a pid namespace, and ends), `child_daemon=name` (a forked child that becomes a daemon of its own, with that
 //! pid file), `clone_daemon=name` (the same by clone(2)), `mark` (a system call that a tracer knows), `pause` (until it is killed).
@@ -205,7 +205,6 @@ pub fn body(ready: Option<Ready>) -> Result {
                     std::hint::spin_loop();
                 }
             })),
-            "close" => nix::unistd::close(value.parse::<i32>()?)?,
             "close_all" => raw::close_all()?,
             "write" => fs::write(path(value), "precious data")?,
             "keep_open" => std::mem::forget(fs::File::options().append(true).create(true).open(path(value))?),

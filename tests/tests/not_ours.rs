@@ -131,33 +131,6 @@ enum nss_status _nss_test_getpwnam_r(const char *name, struct passwd *p, char *b
     }
 }
 
-/// The numbers of stdout and stderr are other files' when the logs are opened anew, or cannot be.
-#[test]
-fn body_that_opens_files_as_its_streams() {
-    for is_there in [true, false] {
-        let family = Family::new();
-        let (directory, moved) = (family.path("logs"), family.path("old"));
-        fs::create_dir(&directory).expect("a directory");
-        let mut launch = family.launch(READY).env("DAEMON_REOPEN_ON_SIGHUP", "1");
-        for stream in ["STDOUT", "STDERR"] {
-            launch = launch.env(format!("DAEMON_{stream}"), directory.join(stream));
-        }
-        let files = ["notify", "close=1", "close=2", "keep_open=data1", "keep_open=data2", "touch=body", "wait=go"];
-        launch.args(files).args(["signal=1", "print=one", "eprint=two", "touch=end", "pause"]).run().assert_code(0);
-        family.at("body");
-        fs::rename(&directory, &moved).expect("rotated logs");
-        if is_there {
-            fs::create_dir(&directory).expect("a directory");
-        }
-        mark(&family, "go");
-        family.at("end");
-        for (name, content) in [("data1", "one\n"), ("data2", "two\n"), ("old/STDOUT", ""), ("old/STDERR", "")] {
-            assert_eq!(fs::read_to_string(family.path(name)).expect(name), content, "{name}");
-        }
-        assert!(fs::read_dir(&directory).map_or(true, |mut files| files.next().is_none()), "a log that nobody writes");
-    }
-}
-
 /// The number of the pid file is another file's by the end: a body that closes all descriptors, as old textbooks say.
 #[test]
 #[ignore = "needs root"]

@@ -6,7 +6,6 @@ use tests::{Expected, Family};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
-const CLOSED: [&[u32]; 7] = [&[0], &[1], &[2], &[0, 1], &[0, 2], &[1, 2], &[0, 1, 2]];
 
 #[test]
 fn stdin_is_read_from_its_file() {
@@ -40,44 +39,4 @@ fn streams_switch_when_ready() {
     assert_eq!(end.stdout, "early\n");
     family.daemon();
     assert_eq!(fs::read_to_string(&log).expect("the log file"), "late\nlater\n");
-}
-
-/// `setup` closes standard streams: none of the start's files gets their numbers, and the daemon has all three.
-#[test]
-fn closed_by_setup() {
-    for closed in CLOSED {
-        let family = Family::new();
-        let pid_file = family.path("pid");
-        let setup: String = closed.iter().map(|number| format!("close={number}\n")).collect();
-        let launch = family.launch(env!("CARGO_BIN_EXE_opens_in_setup")).env("DAEMON_SETUP", setup);
-        launch.env("DAEMON_PID_FILE", &pid_file).run().assert_code(0).assert_stderr("");
-        let daemon = family.daemon();
-        let expected = Expected { others: vec![pid_file], caught: vec![1, 2, 3, 6, 7, 11, 15], ..Expected::default() };
-        expected.assert(&daemon);
-    }
-}
-
-/// Nor does what a service prints get into its pid file.
-#[test]
-fn closed_by_setup_in_the_foreground() {
-    let family = Family::new();
-    let pid_file = family.path("pid");
-    let launch = family.launch(env!("CARGO_BIN_EXE_opens_in_setup")).env("DAEMON_SETUP", "close=0\nclose=1\nclose=2");
-    let launch = launch.env("DAEMON_FOREGROUND", "1").env("DAEMON_PID_FILE", &pid_file);
-    let _running = launch.args(["notify", "print=text", "eprint=text", "touch=body", "pause"]).start();
-    let daemon = tests::until("the body", || family.path("body").is_symlink().then(|| family.daemon()));
-    assert_eq!(daemon.fds.values().take(3).map(|path| path.as_os_str()).collect::<Vec<_>>(), ["/dev/null"; 3]);
-    assert_eq!(fs::read_to_string(&pid_file).expect("the pid file"), format!("{}\n", daemon.pid));
-}
-
-/// The body closes them before it is ready, as old textbooks say.
-#[test]
-fn closed_by_the_body() {
-    for closed in CLOSED {
-        let family = Family::new();
-        let words = closed.iter().map(|number| format!("close={number}"));
-        let words = words.chain(["notify", "touch=body", "pause"].map(str::to_owned));
-        family.launch(READY).args(words).run().assert_code(0);
-        Expected::default().assert(&family.daemon());
-    }
 }
