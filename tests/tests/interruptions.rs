@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::SYS_write;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, pipe, write};
 use tests::pty::Pty;
-use tests::{Family, Launch, Proc, hostile, until};
+use tests::{Family, Proc, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
@@ -230,29 +229,26 @@ fn shell_operators_follow_the_exit_code() {
     family.assert_gone();
 }
 
-/// Who is ready when the time is over does not wait for an answer: the start ends at once, and not by SIGKILL. Under a
-/// filter such as a container's the calls after READY are tried out before.
+/// Who is ready when the time is over does not wait for an answer: the start ends at once, and not by SIGKILL.
 #[test]
 fn ready_too_late() {
-    for filter in [None, Some(hostile::denied(nix::libc::SYS_acct, Errno::EPERM))] {
-        let family = Family::new();
-        let launch = family.launch(env!("CARGO_BIN_EXE_opens_in_setup")).env("DAEMON_SETUP", "block=15");
-        let launch = launch.env("DAEMON_START_TIMEOUT", "100").env("DAEMON_PID_FILE", family.path("pid"));
-        let launch = launch.args(["touch=starting", "wait=go", "notify", "touch=body", "pause"]);
-        let launcher = filter.into_iter().fold(launch, Launch::under).start();
-        let daemon = family.at("starting");
-        let is_asked_to_end = || {
-            let pending = Proc::status(daemon.pid)?["ShdPnd"].clone();
-            (u64::from_str_radix(&pending, 16).expect("a set of signals") >> 14 & 1 == 1).then_some(())
-        };
-        until("the time is over", is_asked_to_end);
-        std::os::unix::fs::symlink("-", family.path("go")).expect("a mark");
-        let end = launcher.end();
-        end.assert_code(75).assert_one_line().assert_says(&["it was not ready after 100ms"]);
-        assert!(end.took < Duration::from_secs(4), "it was killed after {:?}", end.took);
-        assert!(!family.path("body").is_symlink(), "it goes on");
-        family.assert_nothing_left(&family.path("pid"));
-    }
+    let family = Family::new();
+    let launch = family.launch(env!("CARGO_BIN_EXE_opens_in_setup")).env("DAEMON_SETUP", "block=15");
+    let launch = launch.env("DAEMON_START_TIMEOUT", "100").env("DAEMON_PID_FILE", family.path("pid"));
+    let launch = launch.args(["touch=starting", "wait=go", "notify", "touch=body", "pause"]);
+    let launcher = launch.start();
+    let daemon = family.at("starting");
+    let is_asked_to_end = || {
+        let pending = Proc::status(daemon.pid)?["ShdPnd"].clone();
+        (u64::from_str_radix(&pending, 16).expect("a set of signals") >> 14 & 1 == 1).then_some(())
+    };
+    until("the time is over", is_asked_to_end);
+    std::os::unix::fs::symlink("-", family.path("go")).expect("a mark");
+    let end = launcher.end();
+    end.assert_code(75).assert_one_line().assert_says(&["it was not ready after 100ms"]);
+    assert!(end.took < Duration::from_secs(4), "it was killed after {:?}", end.took);
+    assert!(!family.path("body").is_symlink(), "it goes on");
+    family.assert_nothing_left(&family.path("pid"));
 }
 
 /// As long as the launcher waits, the session leader's number, which it may have to signal, stays taken.
