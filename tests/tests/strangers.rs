@@ -7,8 +7,6 @@ use std::path::Path;
 use std::time::{Duration, Instant as Clock};
 
 use daemon_runtime::Instance;
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::accounts::{AS_ALICE, AS_NOBODY, launch_as};
@@ -230,46 +228,6 @@ fn number_of_a_thread() {
             &format!("process {number} does not hold it; ask in the pid namespace, or container, of the daemon"),
         );
         drop(running);
-    }
-}
-
-/// A lock for reading on a part of the file, which whoever may read it can have; for as long as the file is open.
-fn lock_part(pid_file: &Path, byte: libc::off_t) -> fs::File {
-    let file = fs::File::open(pid_file).expect("everybody may read it");
-    let (kind, whence) = (libc::F_RDLCK as libc::c_short, libc::SEEK_SET as libc::c_short);
-    let lock = libc::flock { l_type: kind, l_whence: whence, l_start: byte, l_len: 1, l_pid: 0 };
-    fcntl(&file, FcntlArg::F_OFD_SETLK(&lock)).expect("it may be locked");
-    file
-}
-
-/// The marks of a daemon in its pid file cannot be made by who may only read it.
-#[test]
-fn reader_that_forges_the_marks() {
-    let family = family();
-    let (pid_file, victim) = (family.path("pid"), family.launch(env!("CARGO_BIN_EXE_pausing")).start());
-    fs::write(&pid_file, format!("{}\n", victim.pid())).expect("what an earlier daemon has left");
-    let _stranger = lock(&family, &[], "--exclusive", &pid_file);
-    let _marks = [lock_part(&pid_file, 0), lock_part(&pid_file, 1)];
-    let daemon = Instance::at(&pid_file);
-    assert!(!daemon.is_ready().unwrap_or(false), "it is taken for ready");
-    let error = daemon.signal(Signal::SIGTERM as i32).expect_err("nobody runs");
-    assert_eq!(error.exit_code(), 69, "{error}");
-    assert!(Proc::lives(victim.pid()), "another process was signalled");
-}
-
-/// A part of the file that a stranger has locked prevents a start, which says so.
-#[test]
-fn reader_of_a_part() {
-    for byte in [0, 1] {
-        let family = family();
-        let pid_file = family.path("pid");
-        fs::write(&pid_file, "").expect("a file");
-        let stranger = lock_part(&pid_file, byte);
-        let end = launch(&family, &pid_file).args(["notify", "pause"]).run();
-        end.assert_code(69).assert_one_line();
-        end.assert_says(&["cannot mark pid file", "another process has locked a part of it", "lslocks(8)"]);
-        family.assert_gone();
-        drop(stranger);
     }
 }
 
