@@ -9,8 +9,8 @@ use std::time::{Duration, Instant as Clock};
 use daemon_runtime::Instance;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::accounts::{AS_ALICE, AS_NOBODY, launch_as};
-use tests::{DEADLINE, End, Family, Launch, Proc, Running, starter, until};
+use tests::accounts::AS_NOBODY;
+use tests::{DEADLINE, End, Family, Launch, Proc, Running, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 /// At once: long before a start would have waited long enough for another one.
@@ -77,19 +77,6 @@ fn reader_of_the_pid_file() {
     }
 }
 
-/// An ordinary user sees of another one's process what /proc shows everybody.
-#[test]
-#[ignore = "needs root"]
-fn reader_of_another_users_pid_file() {
-    let family = family();
-    let pid_file = family.path("pid");
-    std::os::unix::fs::chown(&pid_file, Some(4001), None).expect("its owner");
-    let stranger = lock(&family, &[&["setpriv"], &AS_NOBODY[..]].concat(), "-x", &pid_file);
-    let end = launch_as(&family, &AS_ALICE, READY).env("DAEMON_PID_FILE", &pid_file).run();
-    assert_refused(&end, &format!("held by process {} (flock), which is no daemon", stranger.pid()));
-    stranger.signal(Signal::SIGKILL);
-}
-
 /// He waits while the daemon runs, and has the lock as soon as that ends.
 #[test]
 #[ignore = "needs root"]
@@ -109,47 +96,6 @@ fn reader_that_waits_for_the_lock() {
     );
     assert!(!Proc::lives(daemon.pid), "it is not stopped");
     stranger.signal(Signal::SIGKILL);
-}
-
-/// Who has taken the lock has ended, and a child of his has it.
-#[test]
-#[ignore = "needs root"]
-fn child_of_a_reader() {
-    let family = family();
-    let pid_file = family.path("pid");
-    let script = "exec 9<\"$0\"; flock -x 9; sleep 1000 >/dev/null 2>&1 & ";
-    let shell = [&["setpriv"], &AS_NOBODY[..], &["sh", "-c", script]].concat();
-    family.through(&shell, &pid_file).run().assert_code(0);
-    let child = family.named("sleep").pid;
-    assert_refused(
-        &launch(&family, &pid_file).run(),
-        &format!("held by process {child} (sleep), which is no daemon of this pid file"),
-    );
-}
-
-/// Somebody who could be a start that is under way is given its time. The lock of a file with the same number on another file
-/// system is not taken for this one.
-#[test]
-#[ignore = "needs root"]
-fn writer_of_the_pid_file() {
-    let family = family();
-    let [mount, other] = ["mount", "other"].map(|name| family.path(name));
-    for directory in [&mount, &other] {
-        fs::create_dir(directory).expect("a directory");
-    }
-    let script = "mount -t tmpfs none mount && mount -t tmpfs none other && : >mount/pid && : >other/file || exit 1
-        [ $(stat -c %i mount/pid) = $(stat -c %i other/file) ] || exit 2
-        setpriv --reuid 65534 --clear-groups flock -x other/file sleep 1000 >/dev/null 2>&1 &
-        until ! flock -n other/file true; do :; done
-        sh -c 'exec 9<>mount/pid; flock -x 9; sleep 1000; :' >/dev/null 2>&1 &
-        echo $!
-        until ! flock -n mount/pid true; do :; done
-        exec \"$0\"";
-    let launch = family.launch("unshare").args(["-m", "sh", "-c", script, READY]).cwd(family.directory());
-    let end = launch.env("DAEMON_PID_FILE", mount.join("pid")).run();
-    end.assert_code(69).assert_one_line();
-    let writer = end.stdout.trim();
-    end.assert_says(&[&format!("held by process {writer} (sh), which has not written its pid")]);
 }
 
 /// A child that clone(2) has made outlives its daemon, and has the lock: no handler of pthread_atfork(3) has closed it.
@@ -181,22 +127,6 @@ fn child_of_a_daemon_that_was_killed() {
         launch(&family, &pid_file).run().assert_code(0);
         drop(running);
     }
-}
-
-/// The same in a container, where /proc/locks does not show a lock of who has ended.
-#[test]
-#[ignore = "needs root and tini"]
-fn child_of_a_daemon_that_was_killed_in_a_container() {
-    let family = family();
-    let script = "\"$0\" notify clone touch=body pause || exit 99
-        until [ -L body ]; do :; done
-        kill -9 $(cat pid)
-        while [ -e /proc/$(cat pid) ]; do :; done; \"$0\"";
-    let launch = family.through(&[&starter::container(&["tini", "--"])[..], &["sh", "-c", script]].concat(), READY);
-    let end = launch.cwd(family.directory()).env("DAEMON_PID_FILE", "pid").run();
-    let daemon = fs::read_to_string(family.path("pid")).expect("a pid file");
-    let says = format!("the daemon, process {}, has ended, but process ", daemon.trim());
-    end.assert_code(69).assert_one_line().assert_says(&[&says, " (ready), which it has started, holds the lock"]);
 }
 
 /// The number of a daemon in a container is a thread's out here, which is neither taken for the daemon nor signalled.
