@@ -11,7 +11,7 @@
 //! call of that number), `close_all` (every descriptor above 2), `write=name` (a file), `keep_open=name` (a file that stays
 //! open), `hold_stdout` (a thread that keeps its lock), `hold_c_stdin` (one that waits in C's stdin), `container_child` (one that
 //! is process 1 of a pid namespace, and ends), `child_daemon=name` (a forked child that becomes a daemon of its own, with that
-//! pid file), `clone_daemon=name` (the same by clone(2)), `mark` (a system call that a tracer knows), `pause` (until it is killed).
+//! pid file), `mark` (a system call that a tracer knows), `pause` (until it is killed).
 //! Without arguments: `notify touch=body pause`.
 
 use std::error::Error;
@@ -225,7 +225,6 @@ pub fn body(ready: Option<Ready>) -> Result {
                 raw::fork_exit(|| 0)?;
             }
             "child_daemon" => raw::fork_exit(|| become_daemon(value))?,
-            "clone_daemon" => raw::clone_exit(|| become_daemon(value))?,
             "mark" => drop(getsid(Some(Pid::from_raw(BODY)))),
             "pause" => loop {
                 pause();

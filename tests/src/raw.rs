@@ -117,20 +117,11 @@ pub(crate) fn clone_holder() -> io::Result<()> {
     Ok(())
 }
 
-/// As [`fork_exit`], made by clone(2).
-pub(crate) fn clone_exit(code: impl FnOnce() -> i32) -> io::Result<()> {
-    end_of(clone()?, code)
-}
-
 /// A child that exits with what `code` returns, with all that a program does at its exit, and is waited for. Any code but
 /// 0 is an error.
 pub(crate) fn fork_exit(code: impl FnOnce() -> i32) -> io::Result<()> {
     // SAFETY: the fixture has one thread, so that the child may do what its parent may.
-    end_of(unsafe { fork() }?, code)
-}
-
-fn end_of(made: ForkResult, code: impl FnOnce() -> i32) -> io::Result<()> {
-    match made {
+    match unsafe { fork() }? {
         ForkResult::Child => std::process::exit(code()),
         ForkResult::Parent { child } => match waitpid(child, None)? {
             WaitStatus::Exited(_, 0) => Ok(()),

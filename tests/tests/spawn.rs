@@ -267,32 +267,30 @@ fn two_hundred_clients_at_once() {
 /// A daemon may start another one.
 #[test]
 fn a_forked_child_of_a_daemon_becomes_one() {
-    for word in ["child_daemon", "clone_daemon"] {
-        let family = Family::new();
-        let [pid_file, log, child, child_log] = ["pid", "log", "child-pid", "child.log"].map(|name| family.path(name));
-        let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("DAEMON_PID_FILE", &pid_file);
-        let launch = launch.env("DAEMON_STDERR", &log).env("DAEMON_REOPEN_ON_SIGHUP", "");
-        let launch = launch.under(tests::hostile::descriptors(20));
-        launch.args(["notify", &format!("{word}=child-pid"), "touch=body", "pause"]).run().assert_code(0);
-        let (daemon, second) = (family.daemon(), family.at("child"));
-        assert_ne!(daemon.pid, second.pid);
-        until("both pid files", || {
-            (Instance::at(&pid_file).is_ready().ok()? && Instance::at(&child).is_ready().ok()?).then_some(())
-        });
-        // Of the first one's files it has none, as soon as its launcher has gone.
-        let open = ["/dev/null".as_ref(), "/dev/null".as_ref(), &*child_log, &*child];
-        until(&format!("{word}: no more than {open:?}"), || Proc::of(second.pid)?.fds.values().eq(open).then_some(()));
-        // Nor is its SIGHUP about them.
-        for file in [&log, &child_log] {
-            fs::rename(file, file.with_extension("old")).expect("it can be moved");
-        }
-        Instance::at(&child).reload().expect("it can be signalled");
-        until("the child's new log", || child_log.exists().then_some(()));
-        assert!(!log.exists(), "{word}: the child has opened its parent's log");
-        Instance::at(&child).stop(tests::DEADLINE).expect("the child stops");
-        assert!(!child.exists(), "{word}: the child's pid file is left");
-        assert!(Family::is_locked(&pid_file), "{word}: the first one's lock is gone");
-        Instance::at(&pid_file).stop(tests::DEADLINE).expect("the first one stops");
-        family.assert_nothing_left(&pid_file);
+    let family = Family::new();
+    let [pid_file, log, child, child_log] = ["pid", "log", "child-pid", "child.log"].map(|name| family.path(name));
+    let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("DAEMON_PID_FILE", &pid_file);
+    let launch = launch.env("DAEMON_STDERR", &log).env("DAEMON_REOPEN_ON_SIGHUP", "");
+    let launch = launch.under(tests::hostile::descriptors(20));
+    launch.args(["notify", "child_daemon=child-pid", "touch=body", "pause"]).run().assert_code(0);
+    let (daemon, second) = (family.daemon(), family.at("child"));
+    assert_ne!(daemon.pid, second.pid);
+    until("both pid files", || {
+        (Instance::at(&pid_file).is_ready().ok()? && Instance::at(&child).is_ready().ok()?).then_some(())
+    });
+    // Of the first one's files it has none, as soon as its launcher has gone.
+    let open = ["/dev/null".as_ref(), "/dev/null".as_ref(), &*child_log, &*child];
+    until(&format!("no more than {open:?}"), || Proc::of(second.pid)?.fds.values().eq(open).then_some(()));
+    // Nor is its SIGHUP about them.
+    for file in [&log, &child_log] {
+        fs::rename(file, file.with_extension("old")).expect("it can be moved");
     }
+    Instance::at(&child).reload().expect("it can be signalled");
+    until("the child's new log", || child_log.exists().then_some(()));
+    assert!(!log.exists(), "the child has opened its parent's log");
+    Instance::at(&child).stop(tests::DEADLINE).expect("the child stops");
+    assert!(!child.exists(), "the child's pid file is left");
+    assert!(Family::is_locked(&pid_file), "the first one's lock is gone");
+    Instance::at(&pid_file).stop(tests::DEADLINE).expect("the first one stops");
+    family.assert_nothing_left(&pid_file);
 }
