@@ -223,10 +223,6 @@ impl Scene {
                         report("the pid file is left")
                     };
                 }
-                let logs = ["stdout", "stderr"].into_iter().filter_map(|name| self.option(name, &family));
-                if let Some(log) = logs.filter(|_| code.is_some()).find(|log| log.exists()) {
-                    return report(&format!("{} is left", log.display()));
-                }
                 if code.is_none() && [Kind::Kill(self.first), Kind::Terminate].contains(&job.kind) {
                     return Ok(Some(Outcome::Killed));
                 }

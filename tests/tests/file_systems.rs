@@ -59,7 +59,7 @@ fn files_that_chattr_protects() {
 fn a_start_that_fails_leaves_nothing() {
     for refuses in REFUSALS {
         let family = Family::new();
-        let launch = starter::on_bindfs(&family, refuses, READY).env("DAEMON_STDERR", family.path("mount/log"));
+        let launch = starter::on_bindfs(&family, refuses, READY);
         let launch = launch.env("DAEMON_PID_FILE", family.path("mount/pid")).env("DAEMON_USER", "nobody");
         launch.args(["exit=3"]).run().assert_code(3);
         let left: Vec<_> = fs::read_dir(family.path("files")).expect("a directory").collect();

@@ -157,25 +157,6 @@ fn file_cannot_be_opened() {
     }
 }
 
-/// What a start has created goes with it, and nothing else.
-#[test]
-fn a_start_that_fails() {
-    let family = Family::new();
-    let [out, log, old] = ["out", "log", "old"].map(|name| family.path(name));
-    fs::write(&old, "").expect("an empty log");
-    let launch = |err: &Path| family.launch(READY).env("DAEMON_STDOUT", &out).env("DAEMON_STDERR", err);
-    // One of the two.
-    launch(&family.path("missing/log")).run().assert_code(73);
-    assert!(!out.exists(), "the log of stdout is left");
-    launch(&old).args(["exit=3"]).run().assert_code(3);
-    assert!(!out.exists() && old.exists(), "one is left, or one that was there before has gone");
-    let interrupted = launch(&log).args(["touch=body", "pause"]).start();
-    family.daemon();
-    interrupted.signal(Signal::SIGTERM);
-    interrupted.end().assert_signal(Signal::SIGTERM);
-    assert!(!out.exists() && !log.exists(), "the logs of a start that was interrupted are left");
-}
-
 /// Of two that were started at once the one that has created the log fails. The other one logs to it.
 #[test]
 fn a_start_that_fails_leaves_the_log_to_another() {
@@ -195,23 +176,6 @@ fn a_start_that_fails_leaves_the_log_to_another() {
         second.end().assert_code(0);
         family.at("end");
         assert_eq!(read(&log), "line\n", "ready: {ready}");
-    }
-}
-
-/// Whether another has it open is told by a lease, which only its owner may have, or who has CAP_LEASE. Then the log stays, as
-/// somebody may log to it.
-#[test]
-#[ignore = "needs root"]
-fn a_start_that_fails_cannot_tell_whether_others_have_the_log() {
-    for (without, stays) in [("-sys_boot", false), ("-lease", true)] {
-        let family = Family::new();
-        for_nobody(&family);
-        let log = family.path("log");
-        let setpriv = family.launch("setpriv").args(["--bounding-set", without, "--inh-caps", without, READY]);
-        let launch = setpriv.env("DAEMON_STDERR", &log).env("DAEMON_USER", "nobody");
-        launch.args(["exit=3"]).run().assert_code(3).assert_stderr("");
-        assert_eq!(log.exists(), stays, "capability {without}");
-        assert!(!stays || owner_and_mode(&log) == (65534, 65534, 0o640), "whose it is");
     }
 }
 

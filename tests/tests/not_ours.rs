@@ -430,22 +430,6 @@ fn pid_file_that_is_a_log_too_in_the_foreground() {
     }
 }
 
-/// What was created for a start that fails goes.
-#[test]
-fn failed_start_leaves_no_empty_log() {
-    for (words, code) in [(&["exit=3"][..], 3), (&["panic=x"], 101)] {
-        let family = Family::new();
-        let log = family.path("log");
-        family.launch(READY).env("DAEMON_STDERR", &log).args(words).run().assert_code(code);
-        assert!(!log.exists(), "{words:?}: an empty log is left");
-    }
-    let family = Family::new();
-    let log = family.path("log");
-    let launch = family.launch(READY).env("DAEMON_STDERR", &log).env("DAEMON_PID_FILE", family.path("missing/pid"));
-    launch.run().assert_code(73);
-    assert!(!log.exists(), "an empty log is left");
-}
-
 /// Where a number of 32 bits ends, the log goes on.
 #[test]
 fn log_larger_than_2_gib() {
