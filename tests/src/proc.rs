@@ -55,9 +55,10 @@ pub struct Proc {
 pub struct Signals(u64);
 
 impl Signals {
-    /// The numbers of its members.
+    /// The numbers of its members, but for 32 and 33: the C library keeps these for its threads and lets no program see or set
+    /// them, so that they stay as whoever has started the tests had them.
     pub fn numbers(self) -> Vec<i32> {
-        (1..=64).filter(|number| self.0 >> (number - 1) & 1 == 1).collect()
+        (1..=64).filter(|number| ![32, 33].contains(number) && self.0 >> (number - 1) & 1 == 1).collect()
     }
 }
 
