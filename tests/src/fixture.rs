@@ -9,9 +9,9 @@
 //! has a child of its own, which must have all that it has opened), `spawn` (a program that stays), `drop` (its `Ready`),
 //! `thread`, `spin` (a busy one), `setsid`, `again` (another start), `deny=7` and `deadly=7` (a seccomp filter for the system
 //! call of that number), `close_all` (every descriptor above 2), `write=name` (a file), `keep_open=name` (a file that stays
-//! open), `hold_stdout` (a thread that keeps its lock), `hold_c_stdin` (one that waits in C's stdin), `container_child` (one that
-//! is process 1 of a pid namespace, and ends), `child_daemon=name` (a forked child that becomes a daemon of its own, with that
-//! pid file), `mark` (a system call that a tracer knows), `pause` (until it is killed).
+//! open), `hold_c_stdin` (a thread that waits in C's stdin), `container_child` (a child that is process 1 of a pid namespace, and
+//! ends), `child_daemon=name` (a forked child that becomes a daemon of its own, with that pid file), `mark` (a system call that a
+//! tracer knows), `pause` (until it is killed).
 //! Without arguments: `notify touch=body pause`.
 
 use std::error::Error;
@@ -208,17 +208,6 @@ pub fn body(ready: Option<Ready>) -> Result {
             "close_all" => raw::close_all()?,
             "write" => fs::write(path(value), "precious data")?,
             "keep_open" => std::mem::forget(fs::File::options().append(true).create(true).open(path(value))?),
-            "hold_stdout" => {
-                let (send, held) = std::sync::mpsc::channel();
-                thread::spawn(move || {
-                    let _lock = io::stdout().lock();
-                    send.send(()).expect("the main thread waits");
-                    loop {
-                        pause();
-                    }
-                });
-                held.recv()?;
-            }
             "hold_c_stdin" => raw::read_c_stdin_in_a_thread(),
             "container_child" => {
                 nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID)?;
