@@ -71,8 +71,8 @@ fn most_descriptors() {
     same_under(|_| vec![hostile::most_descriptors()]);
 }
 
-/// No call more for a higher limit, and at most three for each inherited descriptor. Neighbours are closed by one call, and a
-/// gap before them takes no more than some dozens; twice as many with musl, whose fstat(3) looks again where nothing is open.
+/// No call more for a higher limit, and at most four for each inherited descriptor. A gap before them takes no more than some dozens;
+/// twice as many with musl, whose fstat(3) looks again where nothing is open.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn number_of_calls_is_linear_in_what_is_open() {
@@ -82,21 +82,16 @@ fn number_of_calls_is_linear_in_what_is_open() {
         let launch = conditions.into_iter().fold(launch, |launch, one| launch.under(one));
         let record = tests::tracer::trace(launch, |_| None, |_| ());
         assert!(record.body, "{record:#?}");
-        let closes = record.calls.iter().filter(|call| call.name().starts_with("close")).count();
-        (record.calls.len(), closes)
+        record.calls.len()
     };
     // Numbers so high that what other tests have open makes no gap.
     let neighbours = || (300..500).map(|number| hostile::open(number, "/dev/null".into()));
     for program in [env!("CARGO_BIN_EXE_traced_literal"), env!("CARGO_BIN_EXE_by_hand")] {
-        let (all, closes) = calls(program, Vec::new());
-        let (limit_all, _) = calls(program, vec![hostile::most_descriptors()]);
-        let (many_all, many_closes) = calls(program, neighbours().collect());
+        let all = calls(program, Vec::new());
+        let limit_all = calls(program, vec![hostile::most_descriptors()]);
+        let many_all = calls(program, neighbours().collect());
         assert!(limit_all <= all + 10, "{program}: {all} calls, and {limit_all} under the highest limit");
-        assert!(many_all <= all + 3 * 200 + 160, "{program}: {all} calls, and {many_all} with 200 descriptors");
-        assert!(
-            many_closes <= closes + 2,
-            "{program}: {closes} calls to close, and {many_closes} with 200 descriptors"
-        );
+        assert!(many_all <= all + 4 * 200 + 240, "{program}: {all} calls, and {many_all} with 200 descriptors");
     }
 }
 
