@@ -373,23 +373,6 @@ fn a_directory_of_somebody_else() {
     }
 }
 
-/// Everybody may write to it, and the directory is everybody's; it still is root's.
-#[test]
-#[ignore = "needs root"]
-fn a_file_of_somebody_else() {
-    let family = Family::new();
-    let directory = family.path("run");
-    fs::create_dir(&directory).expect("a directory");
-    fs::set_permissions(&directory, Permissions::from_mode(0o777)).expect("its mode");
-    let pid_file = directory.join("pid");
-    fs::write(&pid_file, "4711\n").expect("a file");
-    fs::set_permissions(&pid_file, Permissions::from_mode(0o666)).expect("its mode");
-    let before = listing(&directory);
-    assert_refused(&as_nobody(&family, &pid_file).run(), &pid_file, "not permitted");
-    assert_eq!(listing(&directory), before);
-    assert_eq!(fs::read_to_string(&pid_file).expect("the file"), "4711\n");
-}
-
 /// Runs the fixture in a file system of its own, and lists afterwards what is in it.
 fn on_tmpfs(family: &Family, options: &str, prepare: &str) -> (PathBuf, End) {
     let directory = family.path("mount");
