@@ -348,51 +348,6 @@ fn links_of_root_are_followed() {
     family.assert_nothing_left(&roots.join("pid"));
 }
 
-/// The log is moved away and its directory replaced by a user's link: the daemon, which still is root, stays where it is.
-#[test]
-#[ignore = "needs root"]
-fn link_on_the_way_on_sighup() {
-    let family = Family::new();
-    let home = family.path("home");
-    fs::create_dir_all(home.join("logs")).expect("a directory");
-    fs::create_dir(family.path("roots")).expect("a directory");
-    let log = home.join("logs/log");
-    let launch = family.launch(READY).env("DAEMON_STDERR", &log).env("DAEMON_REOPEN_ON_SIGHUP", "");
-    launch.run().assert_code(0);
-    let daemon = family.daemon();
-    fs::rename(home.join("logs"), home.join("old")).expect("it can be moved");
-    symlink(family.path("roots"), home.join("logs")).expect("a link");
-    lchown(home.join("logs"), Some(NOBODY), None).expect("its owner");
-    chown(&home, Some(NOBODY), None).expect("its owner");
-    send(Signal::SIGHUP, daemon.pid);
-    let old = || fs::read_to_string(home.join("old/log")).expect("the old log");
-    until("the complaint", || old().contains("the old file stays in use").then_some(()));
-    assert!(!family.path("roots/log").exists(), "a log was created in root's directory");
-}
-
-/// Nor where the new root directory is a user's: who owns it is no other root there.
-#[test]
-#[ignore = "needs root"]
-fn link_on_the_way_in_a_new_root_on_sighup() {
-    let family = Family::new();
-    let root = family.path("root");
-    let [logs, secret] = ["logs", "roots/secret"].map(|name| root.join(name));
-    fs::create_dir_all(&logs).expect("a directory");
-    fs::create_dir_all(&secret).expect("a directory");
-    let launch = family.launch(READY).env("DAEMON_STDERR", logs.join("log")).env("DAEMON_REOPEN_ON_SIGHUP", "");
-    // A mark would be made inside the new root.
-    launch.env("DAEMON_CHROOT", &root).args(["notify", "pause"]).run().assert_code(0);
-    let daemon = family.only();
-    fs::rename(&logs, root.join("old")).expect("it can be moved");
-    symlink("/roots/secret", &logs).expect("a link");
-    lchown(&logs, Some(NOBODY), None).expect("its owner");
-    chown(&root, Some(NOBODY), None).expect("its owner");
-    send(Signal::SIGHUP, daemon.pid);
-    let old = || fs::read_to_string(root.join("old/log")).expect("the old log");
-    until("an answer", || (old().contains("stays in use") || secret.join("log").exists()).then_some(()));
-    assert!(!secret.join("log").exists(), "a log was created in root's directory");
-}
-
 #[test]
 fn pid_file_that_is_a_log_too() {
     for (stream, code) in [("stdout", 64), ("stderr", 64), ("stdin", 64)] {

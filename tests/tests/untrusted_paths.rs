@@ -264,8 +264,7 @@ fn link_on_the_way_at_the_end() {
     let pid_file = directory.join("pid");
     launch(&family, &[], READY).env("DAEMON_PID_FILE", &pid_file).run().assert_code(0);
     let daemon = family.daemon();
-    // Even the same file: only its path has become another's.
-    fs::hard_link(&pid_file, roots.join("pid")).expect("a link");
+    fs::write(roots.join("pid"), "root's").expect("a file");
     let moved = family.path("moved");
     fs::rename(&directory, &moved).expect("it can be moved");
     symlink(&roots, &directory).expect("a link");
@@ -274,7 +273,8 @@ fn link_on_the_way_at_the_end() {
     assert!(error.to_string().contains("a symbolic link on the way is not root's"), "{error}");
     kill(Pid::from_raw(daemon.pid), Signal::SIGTERM).expect("it lives");
     family.assert_gone();
-    assert_eq!(state(&roots.join("pid")).0, "", "its own file is emptied, and not removed");
+    assert_eq!(state(&roots.join("pid")).0, "root's");
+    assert_eq!(state(&moved.join("pid")).0, "", "its own file is emptied");
 }
 
 /// Where the kernel lets her: fs.protected_hardlinks, proc_sys_fs(5).
