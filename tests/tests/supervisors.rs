@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Read;
 use std::net::TcpStream;
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::fs::symlink;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::{DEADLINE, Family, Launch, Proc, hostile, strerror, until};
+use tests::{DEADLINE, Family, Proc, hostile, strerror, until};
 
 const SERVER: &str = env!("CARGO_BIN_EXE_unit_server");
 
@@ -201,71 +200,6 @@ fn notifies_of_a_failed_start() {
     }
     socket.set_nonblocking(true).expect("a socket need not wait");
     assert!(socket.recv(&mut [0]).is_err(), "it is told more than once");
-}
-
-/// A program in the foreground that a SIGHUP reloads, and the socket that is told so.
-fn told_of_reloads(family: &Family) -> (UnixDatagram, Launch<'_>) {
-    let path = family.path("notify");
-    let socket = UnixDatagram::bind(&path).expect("a socket");
-    let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("NOTIFY_SOCKET", &path);
-    (socket, launch.env("DAEMON_REOPEN_ON_SIGHUP", ""))
-}
-
-/// Type=notify-reload: a reload is told from its begin to its end, as systemd 253 and newer wait for it.
-#[test]
-fn notifies_of_a_reload() {
-    let family = Family::new();
-    let (socket, launch) = told_of_reloads(&family);
-    let server = launch.env("DAEMON_STDERR", family.path("log")).start();
-    assert!(has(&receive(&socket), "READY=1"), "the start");
-    for _ in 0..3 {
-        server.signal(Signal::SIGHUP);
-        let message = receive(&socket);
-        assert!(has(&message, "RELOADING=1"), "{message:?}");
-        let time = message.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).expect("a time");
-        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).expect("a clock");
-        let now = std::time::Duration::from(now).as_micros();
-        let age = now.checked_sub(time.parse().expect("a number")).expect("it is not in the future");
-        assert!((0..20_000_000).contains(&age) && !time.starts_with('0'), "{time} is {age} microseconds ago");
-        assert!(has(&receive(&socket), "READY=1"), "the end of the reload");
-    }
-    server.signal(Signal::SIGTERM);
-    server.end().assert_signal(Signal::SIGTERM);
-}
-
-/// A SIGHUP that comes before the start is over is a reload of its own, after that.
-#[test]
-fn notifies_of_a_reload_before_it_is_ready() {
-    let family = Family::new();
-    let (socket, launch) = told_of_reloads(&family);
-    let server = launch.args(["touch=body", "wait=go", "notify", "pause"]).start();
-    family.daemon();
-    server.signal(Signal::SIGHUP);
-    symlink("-", family.path("go")).expect("a mark");
-    assert_eq!(receive(&socket), "READY=1", "the start");
-    assert!(has(&receive(&socket), "RELOADING=1"), "the reload");
-    assert_eq!(receive(&socket), "READY=1", "the end of the reload");
-}
-
-/// Signals to two threads at once: each reload has its beginning, for which systemd waits.
-#[test]
-fn notifies_of_reloads_at_once() {
-    let family = Family::new();
-    let (socket, launch) = told_of_reloads(&family);
-    let server = launch.args(["thread", "thread", "notify", "pause"]).start();
-    assert_eq!(receive(&socket), "READY=1", "the start");
-    std::thread::scope(|scope| {
-        let done = scope.spawn(|| (0..20_000).for_each(|_| server.signal(Signal::SIGHUP)));
-        let mut reloads = 0;
-        while !done.is_finished() || reloads == 0 {
-            let message = receive(&socket);
-            assert!(has(&message, "RELOADING=1"), "after {reloads} reloads: {message:?}");
-            assert_eq!(receive(&socket), "READY=1", "after {reloads} reloads");
-            reloads += 1;
-            // One more always comes: all of the others may have been seen before their thread has finished.
-            server.signal(Signal::SIGHUP);
-        }
-    });
 }
 
 /// Only a start can fail: a client's command that is done with code 0 tells nothing.
