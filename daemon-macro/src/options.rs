@@ -9,7 +9,7 @@ use crate::tokens::{enclosed, is_punct, own_ends, words};
 
 /// The options that are on when they are named. A new option is a word here or below, and a method of the runtime's `Daemon`;
 /// a rule about its literals is a row in `rules`.
-const FLAGS: &str = "ignore_sigchld reopen_on_sighup no_new_privileges no_core_dumps trace";
+const FLAGS: &str = "ignore_sigchld create_directories reopen_on_sighup no_new_privileges no_core_dumps trace";
 
 /// The options that need a value. The last two are no methods.
 const WITH_VALUE: &str = "umask chdir pid_file stdin stdout stderr user group chroot keep_fds keep_env foreground \

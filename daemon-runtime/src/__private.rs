@@ -1,11 +1,9 @@
 //! What the attribute's expansion calls. Not for people, and not stable.
 
-use crate::{Daemon, Ready, platform};
+use crate::{Daemon, Ready};
 
-/// Makes the first call of all: notes what is inherited, and who is to be told if the program ends before it is ready.
+/// Makes the first call of all, which notes what is inherited.
 pub fn daemon() -> Daemon {
-    // The start tries again, and says why it cannot.
-    let _ = platform::notify_if_start_fails();
     Daemon::new()
 }
 

@@ -1,27 +1,24 @@
-//! Systems other than Linux: the same interface, and the program stays in the foreground.
-//!
-//! So it can be developed there. What a program must be able to rely on, as that it is another user, is an error; what is left
-//! out is said in one line.
+//! What the crate does on Windows: the program stays in the foreground. What can be left out is left out; for the rest the start
+//! fails.
 
-use std::borrow::Cow;
-use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{env, fmt, io};
 
-use crate::error::{Error, ErrorKind, Result, Step};
+use crate::error::{Error, ErrorKind, OrFail, Result, Step};
 use crate::report::report;
-use crate::{Daemon, Stream, thread};
+use crate::{Daemon, thread};
 
-const NO_LINUX: &str = "this system is not Linux";
+const NO_UNIX: &str = "this system is no Unix";
 
 pub(crate) fn note_inherited() {}
 
-pub(crate) fn notify_if_start_fails() -> Result<()> {
-    Ok(())
-}
-
 pub(crate) fn journal_priority() -> &'static str {
     ""
+}
+
+pub(crate) fn advice_for(_: &io::Error, _: ErrorKind) -> &'static str {
+    "correct the path, or create what is missing"
 }
 
 /// Returns true: on this system a program stays in the foreground.
@@ -30,56 +27,31 @@ pub fn supervised() -> bool {
 }
 
 /// Stays in the foreground, says so, and goes on.
-pub(crate) fn start(options: Daemon) -> Result<Ready> {
+pub(crate) fn start(options: &Daemon) -> Result<Ready> {
     options.check()?;
-    if options.foreground == Some(false) {
-        return Err(
-            unsupported(Step::Launch, "use foreground = false").advise("leave the option out, or run it on Linux")
-        );
-    }
-    let required = [
+    let needed = [
+        (options.foreground == Some(false), "detach"),
         (options.user.is_some() || options.group.is_some(), "change the user or the group"),
         (options.chroot.is_some(), "change the root directory"),
         (options.no_new_privileges, "set no_new_privileges"),
     ];
-    if let Some((_, what)) = required.into_iter().find(|(is_set, _)| *is_set) {
-        let error = Error::new(Step::Privileges, ErrorKind::NotPermitted, what, NO_LINUX);
-        return Err(error.advise("leave the option out, or run it on Linux"));
+    if let Some((_, what)) = needed.into_iter().find(|(is_set, _)| *is_set) {
+        return Err(unsupported(Step::Options, what).advise("leave the option out, or run it on a Unix"));
     }
     let directory = options.chdir.as_deref().unwrap_or(Path::new("/"));
-    env::set_current_dir(directory).map_err(|error| {
-        let what = format!("change directory to {}", directory.display());
-        Error::new(Step::Directory, ErrorKind::System, what, error.to_string())
-            .with_errno(error.raw_os_error().unwrap_or(0))
-            .advise("correct the path, or create what is missing")
-    })?;
-    let left_out = [
-        (options.umask.is_some(), "umask"),
-        (options.ignore_sigchld, "ignore_sigchld"),
-        (options.pid_file.is_some(), "pid_file"),
-        (options.stdin != Stream::Null, "stdin"),
-        (options.stdout != Stream::Null, "stdout"),
-        (options.stderr != Stream::Null, "stderr"),
-        (options.reopen_on_sighup, "reopen_on_sighup"),
-        (options.no_core_dumps, "no_core_dumps"),
-        (!options.keep_fds.is_empty(), "keep_fds"),
-        (options.keep_env.is_some(), "keep_env"),
-        (options.start_timeout.is_some(), "start_timeout"),
-        (options.trace, "trace"),
-    ];
-    let left_out: Vec<&str> = left_out.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name).collect();
-    let without = if left_out.is_empty() { String::new() } else { format!(", without {}", left_out.join(", ")) };
-    report(&format!("{NO_LINUX}: the program stays in the foreground{without}"));
+    env::set_current_dir(directory)
+        .or_fail(Step::Directory, format_args!("change directory to {}", directory.display()))?;
+    report(&format!("{NO_UNIX}: the program stays in the foreground, without umask, pid_file and no_core_dumps"));
     Ok(Ready(()))
 }
 
-pub(crate) fn spawn(options: Daemon) -> Result<Spawned> {
+pub(crate) fn spawn(options: &Daemon) -> Result<Spawned> {
     options.check()?;
     Err(unsupported(Step::Launch, "start a daemon").advise("run the server in the foreground"))
 }
 
-fn unsupported<'a>(step: impl Into<Option<Step>>, what: impl Into<Cow<'a, str>>) -> Error {
-    Error::new(step, ErrorKind::Unsupported, what, NO_LINUX)
+fn unsupported(step: impl Into<Option<Step>>, what: impl fmt::Display) -> Error {
+    Error::new(step, ErrorKind::Unsupported, what, NO_UNIX)
 }
 
 /// Reports that the daemon is ready.
@@ -103,6 +75,18 @@ pub enum Spawned {
     Daemon(Ready),
 }
 
+/// How far a daemon is, as [`Instance::state`] sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// No daemon runs.
+    Stopped,
+    /// A start is under way.
+    Starting,
+    /// The daemon runs, and is ready.
+    Ready,
+}
+
 /// A daemon, seen from another process by its pid file. On this system each method is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Instance {
@@ -118,8 +102,7 @@ macro_rules! unsupported_methods {
         /// Always.
         pub fn $name(&self $(, $argument: $type)?) -> Result<$result> {
             $(let _ = $argument;)?
-            let what = format!("find a daemon by pid file {}", self.pid_file.display());
-            Err(unsupported(None, what).advise("ask on Linux"))
+            Err(unsupported(None, format_args!("find {self}")).advise("ask on a Unix"))
         }
     )*};
 }
@@ -133,6 +116,7 @@ impl Instance {
     unsupported_methods! {
         pid() -> Option<u32>;
         is_stale() -> bool;
+        state() -> State;
         is_ready() -> bool;
         wait_until_ready(timeout: Duration) -> ();
         signal(signal: i32) -> ();
@@ -142,8 +126,8 @@ impl Instance {
     }
 }
 
-impl std::fmt::Display for Instance {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the daemon with pid file {}", self.pid_file.display())
     }
 }

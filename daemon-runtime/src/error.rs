@@ -1,7 +1,7 @@
 //! What went wrong: the step, its object, the reason, and what to do.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::{fmt, io};
 
 use crate::report::{escape_control, report};
 
@@ -121,14 +121,14 @@ pub(crate) struct Inner {
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An error with a reason of our own. `what` reads on from "cannot ".
-    pub(crate) fn new<'a>(
+    /// Makes an error with a reason of our own. `what` reads on from "cannot ".
+    pub(crate) fn new(
         step: impl Into<Option<Step>>,
         kind: ErrorKind,
-        what: impl Into<Cow<'a, str>>,
-        why: impl Into<Cow<'a, str>>,
+        what: impl fmt::Display,
+        why: impl fmt::Display,
     ) -> Self {
-        Self::of_texts(step.into(), kind, &what.into(), &why.into())
+        Self::of_texts(step.into(), kind, &what.to_string(), &why.to_string())
     }
 
     /// The one copy of this code; each use of `new` would be another one.
@@ -137,15 +137,41 @@ impl Error {
         Error(Box::new(Inner { step, kind, what, why, advice: "".into(), exit_code: kind.exit_code(), errno: None }))
     }
 
-    /// The same, of a system call that failed with this errno(3).
-    pub(crate) fn with_errno(mut self, errno: i32) -> Self {
-        self.0.errno = Some(errno);
-        self
+    /// Makes the error of a system call that failed. `what` reads on from "cannot ".
+    pub(crate) fn system(step: impl Into<Option<Step>>, what: impl fmt::Display, error: impl Into<io::Error>) -> Self {
+        Self::of_call(step.into(), &what.to_string(), &error.into())
+    }
+
+    fn of_call(step: Option<Step>, what: &str, error: &io::Error) -> Self {
+        let kind = match (step, error.kind()) {
+            (Some(Step::Streams | Step::PidFile), _) => ErrorKind::File,
+            (_, io::ErrorKind::PermissionDenied) => ErrorKind::NotPermitted,
+            _ => ErrorKind::System,
+        };
+        // strerror(3), without the number that Rust adds.
+        let why = error.to_string();
+        let mut made = Self::of_texts(step, kind, what, why.split(" (os error").next().unwrap_or(&why));
+        made.0.errno = error.raw_os_error();
+        made.advise(crate::platform::advice_for(error, kind))
+    }
+
+    /// The same with another reason than the system's, and another "what to do".
+    pub(crate) fn explain(mut self, why: &str, advice: &'static str) -> Self {
+        self.0.why = why.into();
+        self.advise(advice)
     }
 
     /// The same with another "what to do".
     pub(crate) fn advise(mut self, advice: &'static str) -> Self {
         self.0.advice = advice.into();
+        self
+    }
+
+    /// The same with the exit code of another process.
+    #[cfg(all(unix, not(daemon_elsewhere)))]
+    pub(crate) fn with_exit_code(mut self, code: i32) -> Self {
+        // An exit code has 8 bits, wait(2).
+        self.0.exit_code = code as u8;
         self
     }
 
@@ -226,3 +252,15 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What makes an [`Error`] of a failed call.
+pub(crate) trait OrFail<T> {
+    /// Says which step failed, and at what: `what` reads on from "cannot ", and is formatted only if it is needed.
+    fn or_fail(self, step: impl Into<Option<Step>>, what: impl fmt::Display) -> Result<T>;
+}
+
+impl<T, E: Into<io::Error>> OrFail<T> for std::result::Result<T, E> {
+    fn or_fail(self, step: impl Into<Option<Step>>, what: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| Error::system(step, what, error))
+    }
+}

@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 
 use crate::step::descriptors::{self, Open};
 use crate::step::signals::InheritedSignals;
-use crate::supervisor;
 
 pub(crate) struct InheritedState {
     pub(crate) descriptors: nix::Result<Vec<Open>>,
@@ -15,11 +14,5 @@ pub(crate) struct InheritedState {
 /// Returns what the program was started with, and notes it if this is the first call.
 pub(crate) fn inherited() -> &'static InheritedState {
     static INHERITED: OnceLock<InheritedState> = OnceLock::new();
-    supervisor::initial();
     INHERITED.get_or_init(|| InheritedState { descriptors: descriptors::list(), signals: InheritedSignals::note() })
-}
-
-/// Notes what the program was started with, if this is the first call.
-pub(crate) fn note_inherited() {
-    inherited();
 }

@@ -8,19 +8,15 @@ use std::{fmt, thread};
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag};
 use nix::libc::{self, c_int};
-use nix::sys::stat::Mode;
 use nix::unistd::{Pid, geteuid};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::inherited::note_inherited;
-use crate::procfs;
-use crate::step::file::{self, FilePath};
-use crate::step::lock_holder::{Held, LAUNCHER_PATIENCE, check_daemon, check_start, has_ended, start_time};
-use crate::step::pid_file::{flock, is_marked_ready, read_pid};
-use crate::sys::{self, FileStatus, retry};
+use crate::error::{Error, ErrorKind, OrFail, Result};
+use crate::report::seconds;
+use crate::step::path::{self, For, Place};
+use crate::step::pid_file::{LAUNCHER_PATIENCE, PATIENCE, Written, flock, read};
+use crate::supervisor::note_inherited;
+use crate::sys::{self, FileStatus};
 
-/// How long a daemon may take until it is the user whom it has given its pid file, and a killed process until it is gone.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a state is looked at that nothing tells of.
 const INTERVAL: Duration = Duration::from_millis(2);
 
@@ -54,13 +50,30 @@ pub struct Instance {
     pid_file: PathBuf,
 }
 
+/// How far a daemon is, as [`Instance::state`] sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// No daemon runs: there is no pid file, or no process holds its lock.
+    Stopped,
+    /// A start is under way. As soon as its pid is in the file, it can be stopped.
+    Starting,
+    /// The daemon runs, and its [`Ready::notify`](crate::Ready::notify) was called.
+    Ready,
+}
+
 /// Who holds the lock of a pid file.
-#[derive(PartialEq)]
 enum Holder {
     Nobody,
     /// A process that has not written its pid yet.
     Starting,
-    Daemon(Pid),
+    Daemon(Written),
+}
+
+impl Holder {
+    fn is(&self, pid: Pid) -> bool {
+        matches!(self, Holder::Daemon(written) if written.pid == pid)
+    }
 }
 
 impl Instance {
@@ -99,7 +112,7 @@ impl Instance {
     /// # }
     /// ```
     pub fn pid(&self) -> Result<Option<u32>> {
-        Ok(self.find()?.map(|(pid, _)| pid.as_raw().unsigned_abs()))
+        Ok(self.find()?.map(|running| running.pid.as_raw().unsigned_abs()))
     }
 
     /// Returns whether the pid file of a daemon is left that does not run any more: it was killed and could not clean up.
@@ -129,6 +142,34 @@ impl Instance {
         Ok(!self.status(&file)?.is_empty)
     }
 
+    /// Returns whether a daemon runs, and whether it is ready, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use daemon_runtime::{Instance, State};
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
+    /// match Instance::at("/run/app.pid").state()? {
+    ///     State::Stopped => println!("stopped"),
+    ///     State::Starting => println!("starting"),
+    ///     _ => println!("ready"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn state(&self) -> Result<State> {
+        let Some(file) = self.open()? else { return Ok(State::Stopped) };
+        Ok(match self.holder(&file)? {
+            Holder::Nobody => State::Stopped,
+            Holder::Daemon(Written { is_ready: true, .. }) => State::Ready,
+            Holder::Starting | Holder::Daemon(_) => State::Starting,
+        })
+    }
+
     /// Returns whether the daemon runs and is ready: its [`Ready::notify`](crate::Ready::notify) was called.
     ///
     /// # Errors
@@ -147,8 +188,7 @@ impl Instance {
     /// # }
     /// ```
     pub fn is_ready(&self) -> Result<bool> {
-        let Some(file) = self.open()? else { return Ok(false) };
-        Ok(self.holder(&file, Duration::ZERO)? != Holder::Nobody && self.is_marked_ready(&file)?)
+        Ok(self.state()? == State::Ready)
     }
 
     /// Waits until the daemon is ready. For a client that has lost the race to start its server.
@@ -173,16 +213,17 @@ impl Instance {
     pub fn wait_until_ready(&self, timeout: Duration) -> Result<()> {
         let (started, mut interval) = (Instant::now(), INTERVAL);
         loop {
-            let Some(file) = self.open()? else { return Err(self.not_running("there is no such file")) };
-            if self.holder(&file, started.elapsed())? == Holder::Nobody {
-                return Err(self.not_running("no process holds it"));
-            }
-            if self.is_marked_ready(&file)? {
-                return Ok(());
-            }
-            if started.elapsed() >= timeout {
-                let (what, why) = (format!("wait for {self}"), format!("it is not ready after {timeout:?}"));
-                return Err(Error::new(None, ErrorKind::TimedOut, what, why).advise("wait longer, or look at its log"));
+            match self.state()? {
+                State::Stopped => return Err(self.is_stopped()),
+                State::Ready => return Ok(()),
+                State::Starting if started.elapsed() >= timeout => {
+                    let (what, why) =
+                        (format!("wait for {self}"), format!("it is not ready after {}", seconds(timeout)));
+                    return Err(
+                        Error::new(None, ErrorKind::TimedOut, what, why).advise("wait longer, or look at its log")
+                    );
+                }
+                State::Starting => {}
             }
             thread::sleep(interval.min(timeout.saturating_sub(started.elapsed())));
             interval = (interval * 2).min(Duration::from_millis(50));
@@ -281,94 +322,111 @@ impl Instance {
         }
     }
 
+    /// Waits until the daemon that runs now has ended; returns at once where none runs. Another one may run already when it
+    /// returns.
+    ///
+    /// For a client that has met a server on its way out, which holds the pid file, and answers no more.
+    ///
+    /// # Errors
+    ///
+    /// The daemon still runs after `timeout` ([`TimedOut`](ErrorKind::TimedOut)); or as for [`pid`](Self::pid).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use daemon_runtime::Instance;
+    /// # fn main() -> Result<(), daemon_runtime::Error> {
+    /// Instance::at("/run/app.pid").wait_until_stopped(Duration::from_secs(10))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_until_stopped(&self, timeout: Duration) -> Result<()> {
+        let Some(running) = self.find()? else { return Ok(()) };
+        running.wait(timeout, &|| {
+            let (what, why) =
+                (format!("wait for the end of {self}"), format!("it still runs after {}", seconds(timeout)));
+            Error::new(None, ErrorKind::TimedOut, what, why).advise("wait longer, or stop it")
+        })
+    }
+
     fn running(&self) -> Result<Running<'_>> {
-        match self.find()? {
-            Some((pid, pidfd)) => Ok(Running { pid, pidfd, instance: self }),
-            None if self.open()?.is_none() => Err(self.not_running("there is no such file")),
-            None => Err(self.not_running("no process holds it")),
+        self.find()?.ok_or_else(|| self.is_stopped())
+    }
+
+    fn is_stopped(&self) -> Error {
+        match self.open() {
+            Ok(None) => self.not_running("there is no such file"),
+            _ => self.not_running("no process holds it"),
         }
     }
 
     fn not_running(&self, why: &str) -> Error {
-        let what = format!("find a daemon by pid file {}", self.pid_file.display());
+        let what = format_args!("find a daemon by pid file {}", self.pid_file.display());
         Error::new(None, ErrorKind::NotRunning, what, why).advise("start it, or correct the path")
     }
 
-    /// Finds the daemon's pid, and a descriptor that certainly is the same process's; without one where the kernel or a
-    /// filter lacks the call.
-    fn find(&self) -> Result<Option<(Pid, Option<OwnedFd>)>> {
+    /// Finds the daemon, if one runs.
+    fn find(&self) -> Result<Option<Running<'_>>> {
         let started = Instant::now();
         loop {
             let Some(file) = self.open()? else { return Ok(None) };
-            match self.holder(&file, started.elapsed())? {
+            let (patience, error) = match self.holder(&file)? {
                 Holder::Nobody => return Ok(None),
-                Holder::Starting => {}
-                Holder::Daemon(pid) => {
-                    let (process, checked) = (open_process(pid), self.check_process(&file, pid));
+                Holder::Starting => (PATIENCE, self.held("a process holds it that has not written its pid")),
+                // Its launcher has still to clear away.
+                Holder::Daemon(Written { pid, .. }) if !sys::lives(pid) => {
+                    (LAUNCHER_PATIENCE, self.held(&format!("a process holds it that {pid} has left")))
+                }
+                Holder::Daemon(Written { pid, .. }) => {
+                    let (process, began) = (sys::open_process(pid), began(pid));
+                    let checked = self.check_owner(&file, pid);
                     // Between the two looks it was the daemon's pid, and so it was when the descriptor was made.
-                    if self.holder(&file, Duration::ZERO)? == Holder::Daemon(pid) {
-                        match (checked, process) {
-                            // A daemon gives away the file shortly before it becomes that user.
-                            (Err(error), _)
-                                if error.kind() == ErrorKind::NotPermitted && started.elapsed() < PATIENCE => {}
-                            (Err(_), _) if started.elapsed() < LAUNCHER_PATIENCE => {}
-                            (Err(error), _) => return Err(error),
-                            (Ok(()), Err(Errno::ESRCH)) => {}
-                            (Ok(()), Err(errno)) => return Err(self.failed("watch the process of", errno)),
-                            (Ok(()), Ok(pidfd)) => return Ok(Some((pid, pidfd))),
+                    match (checked, process) {
+                        _ if !self.holder(&file)?.is(pid) => continue,
+                        // A daemon gives away the file shortly before it becomes that user.
+                        (Err(error), _) => (PATIENCE, error),
+                        // In a file of another pid namespace it is the number of another process, or of a thread.
+                        (Ok(()), _) if sys::has_lock(pid, self.status(&file)?.id) == Some(false) => {
+                            (LAUNCHER_PATIENCE, self.held(&format!("a process holds it that {pid} has left")))
+                        }
+                        (Ok(()), Err(Errno::ESRCH)) => continue,
+                        (Ok(()), process) => {
+                            let process = process.or_fail(None, self.what("watch the process of"))?;
+                            return Ok(Some(Running { pid, process, began, instance: self }));
                         }
                     }
                 }
+            };
+            if started.elapsed() >= patience {
+                return Err(error);
             }
             thread::sleep(INTERVAL);
         }
     }
 
-    fn held(&self, Held { why, advice }: Held) -> Error {
-        self.not_running(&why).advise(advice)
-    }
-
-    fn is_marked_ready(&self, file: &OwnedFd) -> Result<bool> {
-        is_marked_ready(file).map_err(|errno| self.failed("look at the locks of", errno))
+    fn held(&self, why: &str) -> Error {
+        self.not_running(why).advise("find out by lslocks(8) which process has it")
     }
 
     fn status(&self, file: &OwnedFd) -> Result<FileStatus> {
-        sys::file_status(file.as_raw_fd()).map_err(|errno| self.failed("look at", errno))
+        sys::file_status(file.as_raw_fd()).or_fail(None, self.what("look at"))
     }
 
-    /// Returns who holds the file; an error as soon as that certainly is no daemon, and no start of one.
-    fn holder(&self, file: &OwnedFd, waited: Duration) -> Result<Holder> {
+    fn holder(&self, file: &OwnedFd) -> Result<Holder> {
         // A shared lock, so that those who only look do not find each other. A start that meets it tries again.
-        match retry(|| flock(file, FlockArg::LockSharedNonblock)) {
-            Ok(()) => return Ok(Holder::Nobody),
-            Err(Errno::EWOULDBLOCK) => {}
-            Err(errno) => return Err(self.failed("look at the lock of", errno)),
+        if flock(file, FlockArg::LockSharedNonblock).or_fail(None, self.what("look at the lock of"))? {
+            return Ok(Holder::Nobody);
         }
-        match read_pid(file).map_err(|errno| self.failed("read", errno))? {
-            Some(pid) => Ok(Holder::Daemon(pid)),
-            None => check_start(file, self.status(file)?.owner, waited)
-                .map_or(Ok(Holder::Starting), |held| Err(self.held(held))),
-        }
-    }
-
-    /// Checks that the process is the daemon. Only after its pid was read: whose the file is now tells who can have written it.
-    fn check_process(&self, file: &OwnedFd, pid: Pid) -> Result<()> {
-        if !has_ended(pid) {
-            self.check_owner(self.status(file)?.owner, pid)?;
-        }
-        check_daemon(file, pid).map_err(|held| self.held(held))
+        Ok(read(file).or_fail(None, self.what("read"))?.map_or(Holder::Starting, Holder::Daemon))
     }
 
     /// Checks that the file's owner may name this process. A file that belongs to a user can hold any pid; root must not be
     /// made to signal another user's process by it.
-    fn check_owner(&self, owner: u32, pid: Pid) -> Result<()> {
-        if owner == 0 || !geteuid().is_root() {
-            return Ok(());
-        }
-        let status = procfs::read(format!("/proc/{pid}/status")).unwrap_or_default();
-        // The effective user, who has created the file, also where a set-user-ID program is the daemon.
-        let effective = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_ascii_whitespace().nth(1));
-        if effective.and_then(|uid| uid.parse().ok()) == Some(owner) {
+    fn check_owner(&self, file: &OwnedFd, pid: Pid) -> Result<()> {
+        let owner = self.status(file)?.owner;
+        // The effective user has created the file, also where a set-user-ID program is the daemon.
+        if owner == 0 || !geteuid().is_root() || sys::look_at_process(pid).is_some_and(|it| it.owner == owner) {
             return Ok(());
         }
         let why = format!("it belongs to user {owner}, and process {pid} does not");
@@ -377,38 +435,23 @@ impl Instance {
     }
 
     fn open(&self) -> Result<Option<OwnedFd>> {
-        let refused = |why: &str| {
-            let error = Error::new(None, ErrorKind::File, self.what("open"), why);
-            Err(error.advise("correct the path"))
-        };
-        let opened =
-            FilePath::new(&self.pid_file, false, false).and_then(|path| path.open(OFlag::O_RDONLY, Mode::empty()));
+        let refused =
+            |why: &str| Err(Error::new(None, ErrorKind::File, self.what("open"), why).advise("correct the path"));
+        let opened = Place::of_file(&self.pid_file, For::Oneself).and_then(|place| place.open(OFlag::O_RDONLY));
         let file = match opened {
             Err(Errno::ENOENT) => return Ok(None),
-            Err(errno @ (Errno::ELOOP | file::UNTRUSTED_LINK)) => return refused(file::describe(errno)),
-            opened => opened.map_err(|errno| self.failed("open", errno))?,
+            Err(errno @ (Errno::ELOOP | path::UNTRUSTED_LINK)) => return refused(path::describe(errno)),
+            opened => opened.or_fail(None, self.what("open"))?,
         };
         match self.status(&file)? {
             FileStatus { kind, .. } if kind != libc::S_IFREG => refused("it is not a regular file"),
             FileStatus { names: 0 | 1, .. } => Ok(Some(file)),
-            _ => refused(file::describe(file::SEVERAL_NAMES)),
+            _ => refused(path::describe(path::SEVERAL_NAMES)),
         }
-    }
-
-    fn failed(&self, verb: &str, errno: Errno) -> Error {
-        Error::system(None, self.what(verb), errno)
     }
 
     fn what(&self, verb: &str) -> String {
         format!("{verb} pid file {}", self.pid_file.display())
-    }
-}
-
-/// pidfd_open(2); `None` where the kernel (before 5.3) or a filter lacks it.
-fn open_process(pid: Pid) -> nix::Result<Option<OwnedFd>> {
-    match sys::pidfd_open(pid) {
-        Err(Errno::ENOSYS | Errno::EPERM) => Ok(None),
-        opened => opened.map(Some),
     }
 }
 
@@ -422,89 +465,84 @@ impl fmt::Display for Instance {
 struct Running<'a> {
     pid: Pid,
     /// Nobody else can be reached through it. Without it, the lock is looked at once more before a signal is sent.
-    pidfd: Option<OwnedFd>,
+    process: Option<OwnedFd>,
+    /// When it has begun, where that is to be seen.
+    began: Option<u64>,
     instance: &'a Instance,
 }
 
 impl Running<'_> {
     fn send(&self, signal: c_int) -> Result<()> {
-        self.signal(signal).map_err(|errno| match errno {
-            Errno::ESRCH => self.instance.not_running("it has just ended"),
-            errno => self.not_sent(signal, errno),
-        })
+        match self.signal(signal) {
+            Err(Errno::ESRCH) => Err(self.instance.not_running("it has just ended")),
+            sent => sent.or_fail(None, format_args!("send signal {signal} to process {}", self.pid)),
+        }
     }
 
     /// Sends a signal; ESRCH if the daemon has ended.
     fn signal(&self, signal: c_int) -> nix::Result<()> {
-        if let Some(pidfd) = &self.pidfd {
-            match sys::pidfd_send_signal(pidfd.as_fd(), signal) {
+        if let Some(process) = &self.process {
+            match sys::signal_process(process.as_fd(), signal) {
+                // A filter lacks this call alone.
                 Err(Errno::ENOSYS) => {}
                 Err(Errno::EPERM) if geteuid().is_root() => {}
                 sent => return sent,
             }
         }
-        if self.still_holds()? { sys::kill(self.pid, signal) } else { Err(Errno::ESRCH) }
+        if self.still_holds() { sys::kill(self.pid, signal) } else { Err(Errno::ESRCH) }
     }
 
     /// Looks once more whether this process holds the pid file.
-    fn still_holds(&self) -> nix::Result<bool> {
-        let file = self.instance.open().map_err(|_| Errno::ESRCH)?;
-        let holder =
-            file.map(|file| self.instance.holder(&file, Duration::ZERO)).transpose().map_err(|_| Errno::ESRCH)?;
-        Ok(holder == Some(Holder::Daemon(self.pid)))
-    }
-
-    fn not_sent(&self, signal: c_int, errno: Errno) -> Error {
-        Error::system(None, format!("send signal {signal} to process {}", self.pid), errno)
+    fn still_holds(&self) -> bool {
+        let file = self.instance.open().ok().flatten();
+        file.is_some_and(|file| self.instance.holder(&file).is_ok_and(|holder| holder.is(self.pid)))
     }
 
     fn end(&self, signal: c_int, timeout: Duration) -> Result<()> {
-        // Before a look at the lock, after which the number may be another process's.
-        let began = start_time(self.pid);
         match self.signal(signal) {
             // It has ended by itself since it was found.
             Err(Errno::ESRCH) => return Ok(()),
-            sent => sent.map_err(|errno| self.not_sent(signal, errno))?,
+            sent => sent.or_fail(None, format_args!("send signal {signal} to process {}", self.pid))?,
         }
         // A stopped process does not see SIGTERM. If it has ended meanwhile there is nothing to continue.
         let _ = self.signal(libc::SIGCONT);
+        let (name, advice) = match signal {
+            libc::SIGKILL => ("SIGKILL", "see in ps(1) what it waits for: a device, or a frozen control group"),
+            _ => ("SIGTERM", "wait longer, or kill it"),
+        };
+        let error =
+            |why| Error::new(None, ErrorKind::TimedOut, format_args!("stop process {}", self.pid), why).advise(advice);
+        self.wait(timeout, &|| error(format!("it still runs {} after {name}", seconds(timeout))))
+    }
+
+    /// Waits for the end of the process, for as long as `timeout`.
+    fn wait(&self, timeout: Duration, timed_out: &dyn Fn() -> Error) -> Result<()> {
         let started = Instant::now();
-        while !self.has_ended(began, timeout.saturating_sub(started.elapsed()))? {
+        while !self.has_ended(timeout.saturating_sub(started.elapsed()))? {
             if started.elapsed() >= timeout {
-                let (name, advice) = match signal {
-                    libc::SIGKILL => ("SIGKILL", "see in ps(1) what it waits for: a device, or a frozen control group"),
-                    _ => ("SIGTERM", "wait longer, or kill it"),
-                };
-                let (what, why) =
-                    (format!("stop process {}", self.pid), format!("it still runs {timeout:?} after {name}"));
-                return Err(Error::new(None, ErrorKind::TimedOut, what, why).advise(advice));
+                return Err(timed_out());
             }
         }
         Ok(())
     }
 
     /// Waits for the end of the process, for some time.
-    fn has_ended(&self, began: Option<u64>, left: Duration) -> Result<bool> {
-        let Some(pidfd) = &self.pidfd else {
+    fn has_ended(&self, left: Duration) -> Result<bool> {
+        let Some(process) = &self.process else {
             thread::sleep(INTERVAL.min(left));
-            // The number may be another process's by now, which has begun later. Where /proc does not tell, the lock is free.
-            let is_another = || match began {
-                Some(_) => start_time(self.pid) != began,
-                None => !self.still_holds().unwrap_or(false) && self.is_free(),
-            };
-            return Ok(has_ended(self.pid) || is_another());
+            // The number may be another process's by now, which has begun later. Where that is not to be seen, the lock tells.
+            let is_another = began(self.pid) != self.began;
+            return Ok(!sys::lives(self.pid) || is_another || self.began.is_none() && !self.still_holds());
         };
-        let mut polled = [libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+        let mut polled = [libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
         match sys::poll(&mut polled, left) {
             Ok(0) | Err(Errno::EINTR) => Ok(false),
-            Ok(_) => Ok(true),
-            Err(errno) => Err(self.instance.failed("wait for the process of", errno)),
+            polled => polled.map(|_| true).or_fail(None, self.instance.what("wait for the process of")),
         }
     }
+}
 
-    /// Whether nobody holds the pid file, or there is none: the daemon's descriptors are closed.
-    fn is_free(&self) -> bool {
-        let file = self.instance.open().ok().flatten();
-        file.is_none_or(|file| self.instance.holder(&file, Duration::ZERO).is_ok_and(|holder| holder == Holder::Nobody))
-    }
+/// Returns when a process has begun, where that is to be seen.
+fn began(pid: Pid) -> Option<u64> {
+    sys::look_at_process(pid).map(|process| process.start)
 }

@@ -90,6 +90,7 @@
 //! | `chdir` | absolute path | `/` | working directory |
 //! | `ignore_sigchld` | flag, or bool | off | children are reaped automatically, so `Command::status` fails with ECHILD |
 //! | `pid_file` | path | none | one instance: a file with the pid, locked for as long as the daemon lives |
+//! | `create_directories` | flag, or bool | off | create the missing directories of pid file and logs, for `user` |
 //! | `stdin` | path, or `Stream` | `/dev/null` | standard input |
 //! | `stdout`, `stderr` | path, or `Stream` | `/dev/null` | log files, which are appended to |
 //! | `reopen_on_sighup` | flag, or bool | off | on SIGHUP reopen the log files, for logrotate(8) |
@@ -156,7 +157,7 @@
 //! The launcher is a subreaper (PR_SET_CHILD_SUBREAPER): when the session leader has exited, the daemon becomes its child.
 //! So it sees how a failed start has ended, and ends with the same exit code; for a signal, with 128 + its number and a
 //! line that names it. Until the daemon is ready its stdout and stderr are the launcher's, so what it prints about a
-//! failed start is seen. If the launcher is killed, the daemon ends too.
+//! failed start is seen. If the launcher ends, unless by SIGKILL, the daemon ends too.
 //!
 //! # Differences from daemon(7)
 //!
@@ -178,51 +179,67 @@
 //!
 //! # Limits
 //!
-//! * It detaches on Linux from 4.1 on: older kernels show no locks in /proc. On other systems it stays in the foreground, and says
-//!   so.
-//! * A SIGKILL that hits the launcher between its last message to the daemon and its exit, a few microseconds, is its exit
-//!   code although the daemon runs.
+//! What users meet first:
+//!
 //! * The daemon must be the first to start threads. Constructors, `setup` or the code before the call may start none that still
 //!   run. In a process of much memory the two forks take long, as they copy its page tables: start the daemon early.
-//! * A library that has opened a descriptor before main without close-on-exec cannot be told from the shell: it is closed.
-//!   Name it in `keep_fds`. The same holds for an inherited descriptor that the program makes its own, as by
-//!   `File::from_raw_fd`: name it in `keep_fds`, or set close-on-exec. What counts is what is open at the first call of
-//!   [`Daemon::new`], [`Instance::at`] or [`supervised`], or at the attribute. The time is linear in the number of
-//!   descriptors: three system calls each, and one that closes neighbours together.
+//! * An inherited descriptor is closed, unless `keep_fds` names it; also one that the program has made its own, as by
+//!   `File::from_raw_fd`, or that a library has opened before main without close-on-exec: name it, or set that flag. What counts is
+//!   what is open at the first call of [`Daemon::new`], [`Instance::at`] or [`supervised`], or at the attribute. The time is linear
+//!   in the number of descriptors, some four system calls each.
+//! * The daemon works in `/`: a relative path leads there, and a program that starts itself anew by its path needs an absolute one.
+//! * Children started before the daemon is ready keep the launcher's stdout and stderr, and `$(app)` waits for them: give them
+//!   others, or start them after [`Ready::notify`]. Those started in `setup` belong to the launcher, and nobody waits for them.
 //! * Record locks of fcntl(2), as SQLite holds them, are not passed on by a fork: a start that would lose one is refused. Memory
 //!   locks (mlock(2)), alarms and timers, pending requests of io_uring, what SEM_UNDO of semop(2) promises, and what names the
 //!   process (F_SETOWN of fcntl(2), PR_SET_CHILD_SUBREAPER of prctl(2)) are lost without a word. Open databases and set timers
 //!   in the body.
-//! * Children started in `setup` belong to the launcher; nobody waits for them.
-//! * Children started before the daemon is ready keep the launcher's stdout and stderr, and `$(app)` waits for them: give them
-//!   others, or start them after [`Ready::notify`].
-//! * A daemon that blocks all signals while it starts outlives a launcher that was killed, until it is ready. Then it
-//!   ends.
-//! * Processes that main's body starts before it is ready, and that leave the daemon's process group, are not ended with a
-//!   failed start.
-//! * A program that main's body becomes by exec before it is ready can never be ready, and outlives a launcher that was
-//!   killed. One that it becomes afterwards has neither the handler for SIGHUP nor the pid file's lock any more, so that a second
-//!   daemon can start.
-//! * SIGIO is in use until the daemon is ready.
-//! * Who may read the pid file can lock it, or a part of it, and so prevent a start, which then says so. Put it into a directory that
-//!   strangers cannot enter. lslocks(8) shows the launcher's pid beside the lock, since that has taken it.
-//! * Exit handlers that `setup` has registered find the pid file gone: those that were registered last run first, atexit(3).
-//! * After a SIGTERM that nobody handles the pid file is gone while the memory is still being freed and the port is still bound.
-//!   [`Instance::stop`] waits for the process; a script that waits for the file starts too early.
 //! * With a pid file, SIGTERM, SIGINT, SIGHUP, SIGQUIT and SIGABRT have a handler. `ctrlc::try_set_handler` takes that for the
 //!   program's own, and fails: use `ctrlc::set_handler`.
+//! * After a SIGTERM that nobody handles the pid file is gone while the memory is still being freed and the port is still bound.
+//!   [`Instance::stop`] waits for the process; a script that waits for the file starts too early.
+//! * A failed start leaves the log files that it has created, empty.
+//! * In the foreground nothing is reopened, and a supervisor is told READY=1 and this crate's own errors, and not what main returns,
+//!   nor of a reload: `Type=notify-reload` of systemd does not fit.
+//! * SIGKILL of a running daemon leaves the pid file where it is. It is unlocked, so it blocks no start.
+//!
+//! Starting:
+//!
+//! * A launcher that is killed by SIGKILL says nothing to the daemon: that ends when it says that it is ready; until then it holds
+//!   the pid file, and no time limit ends it. In the moment between the pid file's creation and the fork, an empty file is left; and
+//!   between the launcher's last message to the daemon and its exit, a few microseconds, the daemon runs.
+//! * Processes that main's body starts before it is ready, and that leave the daemon's process group, are not ended with a
+//!   failed start. A program that the body becomes by exec before it is ready can never be ready.
+//! * A thread that holds the lock of stdout when [`Ready::notify`] is called is waited for, until the time limit.
+//! * Who closes descriptors that are not his own, as by closing all, breaks the start. [`Ready::notify`] says so where it can see
+//!   it; a file that the body opens in place of stdin, stdout or stderr is replaced.
+//! * A filter of seccomp(2) that the body sets up before it is ready must allow what comes then: read, write, dup2, close, socket
+//!   messages and signal actions. One that kills for them ends a daemon of which the launcher has said that it is ready.
+//! * What is not in /proc cannot be counted: without it a program with musl, or with glibc before 2.32, is refused.
+//!
+//! Files:
+//!
+//! * Who may read the pid file can lock it, and so prevent a start, which then says after 5 seconds that another process holds it.
+//!   lslocks(8) tells which; it shows the launcher's pid for a daemon, since that has taken the lock. Put the file into a directory
+//!   that strangers cannot enter.
 //! * A pid file that somebody removes hides the daemon: it counts as not running, and another one can start.
-//! * SIGKILL of a running daemon leaves the pid file where it is; so does SIGKILL of a launcher, as an empty file, in the
-//!   moment between its creation and the fork. It is unlocked, so it blocks no start.
+//! * A program that the daemon becomes by exec has neither the handler for SIGHUP nor the pid file's lock any more, so that a second
+//!   daemon can start. A child that clone(2) makes without fork(3) keeps the lock when the daemon is gone.
+//! * Exit handlers that `setup` has registered find the pid file gone: those that were registered last run first, atexit(3).
 //! * Root, and a start with `user` or `group`, follow a symbolic link on the way to a log, stdin or pid file only if the link is
-//!   root's.
+//!   root's. When logs are reopened and the pid file is removed that holds for the end of the path alone: keep them in directories
+//!   that only root and the daemon's user may change.
+//! * A log file belongs to `user`, and to `group` where that is given; otherwise the directory or the starting process decides its
+//!   group. A file that is a log and the pid file by two names is not noticed.
 //! * With `user` the session keyring is left, keyctl(2); a filter must not kill for that call.
-//! * musl does not tell a program the exit code with which it ends: a supervisor that waits at `NOTIFY_SOCKET` is told of a failed
-//!   step, and not of main's own error or exit. Nor does it tell an emulator's threads from the program's: under qemu-user a
-//!   program with musl is refused.
 //! * A set-user-ID program may become the user whose rights it has; the options and the environment are those of whoever starts
 //!   it, so do not take paths from them.
-//! * A program that starts itself anew by its path needs an absolute one: the daemon works in `/`.
+//!
+//! Signals: those that the C library keeps for its threads, 32 and 33 with glibc, stay ignored if they were, as in programs that
+//! posix_spawn(3) has started.
+//!
+//! Systems: it detaches on Linux from 4.1 on. On other systems it stays in the foreground, and says so. musl does not tell an
+//! emulator's threads from the program's: under qemu-user a program with musl is refused.
 //!
 //! # The environment
 //!
@@ -232,9 +249,13 @@
 //! `SSH_CLIENT`, `SSH_CONNECTION`, `SSH_TTY`, `SSH_ORIGINAL_COMMAND`, `TMUX*`, `STY`, `WINDOW`, `XDG_ACTIVATION_TOKEN`,
 //! `DESKTOP_STARTUP_ID`, `PWD`, `OLDPWD`, `SHLVL`, `_`
 //!
-//! What describes the login session stays for a user's own daemon; it goes for root's, and where `user` changes who it is:
+//! What names descriptors, which are closed, goes too:
 //!
-//! `DISPLAY`, `XAUTHORITY`, `ICEAUTHORITY`, `WAYLAND_DISPLAY`, `WAYLAND_SOCKET`, `SSH_AUTH_SOCK`, `SSH_AGENT_PID`,
+//! `MAKEFLAGS`, `MFLAGS`, `CARGO_MAKEFLAGS`, `WAYLAND_SOCKET`, `NODE_CHANNEL_FD`
+//!
+//! What describes the login session goes where `user` changes who the daemon is:
+//!
+//! `DISPLAY`, `XAUTHORITY`, `ICEAUTHORITY`, `WAYLAND_DISPLAY`, `SSH_AUTH_SOCK`, `SSH_AGENT_PID`,
 //! `GPG_AGENT_INFO`, `XDG_RUNTIME_DIR`, `XDG_SESSION_*`, `XDG_SEAT*`, `XDG_VTNR`, `XDG_CURRENT_DESKTOP`, `DESKTOP_SESSION`,
 //! `DBUS_SESSION_BUS_*`, `SESSION_MANAGER`, `SUDO_*`, `DOAS_USER`, `PKEXEC_UID`
 //!
@@ -243,6 +264,7 @@
 //! `MAIL`, `XDG_CONFIG_HOME`, `XDG_CACHE_HOME`, `XDG_DATA_HOME`, `XDG_STATE_HOME`, `KRB5CCNAME`, `TMPDIR`
 //!
 //! What is for another service goes where the program does not run as one: `NOTIFY_SOCKET`, `WATCHDOG_PID`, `WATCHDOG_USEC`.
+//! LISTEN_PID and WATCHDOG_PID of a program that detaches become the daemon's pid.
 //!
 //! # Guides
 //!
@@ -261,32 +283,30 @@ mod daemon;
 mod error;
 mod report;
 
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
-mod daemon_process;
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
-mod errno;
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+#[cfg(all(unix, not(daemon_elsewhere)))]
+mod advice;
+#[cfg(all(unix, not(daemon_elsewhere)))]
 mod inherited;
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+#[cfg(all(unix, not(daemon_elsewhere)))]
 mod instance;
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+#[cfg(all(unix, not(daemon_elsewhere)))]
 mod launch;
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
-mod procfs;
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+#[cfg(all(unix, not(daemon_elsewhere)))]
+mod ready;
+#[cfg(all(unix, not(daemon_elsewhere)))]
 mod spawn;
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+#[cfg(all(unix, not(daemon_elsewhere)))]
 mod start;
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+#[cfg(all(unix, not(daemon_elsewhere)))]
 mod step;
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+#[cfg(all(unix, not(daemon_elsewhere)))]
 mod supervisor;
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+#[cfg(all(unix, not(daemon_elsewhere)))]
 mod sys;
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+#[cfg(all(unix, not(daemon_elsewhere)))]
 mod trace;
 
-#[cfg(not(all(target_os = "linux", not(daemon_elsewhere))))]
+#[cfg(not(all(unix, not(daemon_elsewhere))))]
 mod elsewhere;
 
 #[doc(hidden)]
@@ -296,20 +316,20 @@ pub mod __private;
 #[doc(hidden)]
 pub use __private as __crate_must_be_daemon_runtime;
 
-/// What differs between Linux and other systems: see `elsewhere`. `--cfg daemon_elsewhere` takes that on Linux too, so that it
-/// can be tested there.
-#[cfg(all(target_os = "linux", not(daemon_elsewhere)))]
+/// What Unix and Windows have each of their own: see `elsewhere`. `--cfg daemon_elsewhere` takes that on Linux too, so that it can be
+/// tested there.
+#[cfg(all(unix, not(daemon_elsewhere)))]
 mod platform {
-    pub(crate) use crate::inherited::note_inherited;
-    pub use crate::instance::Instance;
+    pub(crate) use crate::advice::advice_for;
+    pub use crate::instance::{Instance, State};
+    pub use crate::ready::Ready;
     pub use crate::spawn::Spawned;
     pub(crate) use crate::spawn::spawn;
-    pub use crate::start::Ready;
     pub(crate) use crate::start::start;
     pub use crate::supervisor::supervised;
-    pub(crate) use crate::supervisor::{journal_priority, notify_if_start_fails};
+    pub(crate) use crate::supervisor::{journal_priority, note_inherited};
 }
-#[cfg(not(all(target_os = "linux", not(daemon_elsewhere))))]
+#[cfg(not(all(unix, not(daemon_elsewhere))))]
 use elsewhere as platform;
 
 #[doc(inline)]
@@ -318,6 +338,6 @@ pub use daemon_macro::daemon;
 pub use {
     daemon::Daemon,
     error::{Error, ErrorKind, Step},
-    platform::{Instance, Ready, Spawned, supervised},
-    value::{Id, Stream},
+    platform::{Instance, Ready, Spawned, State, supervised},
+    value::{Id, OpenFile, Stream},
 };

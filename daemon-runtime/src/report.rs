@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::platform::journal_priority;
 
@@ -26,4 +27,9 @@ pub(crate) fn program_name() -> String {
 pub(crate) fn escape_control(text: &str) -> String {
     let escape = |it: char| if it.is_control() { it.escape_debug().to_string() } else { it.to_string() };
     text.chars().map(escape).collect()
+}
+
+/// Writes a time as people do: `90 s`, `1.5 s`; to the millisecond.
+pub(crate) fn seconds(time: Duration) -> String {
+    format!("{} s", (time.as_secs_f64() * 1000.0).round() / 1000.0)
 }

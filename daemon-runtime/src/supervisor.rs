@@ -1,25 +1,25 @@
 //! A supervisor that runs the process itself: systemd, a container, runit. What it passes, and what it is told.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::File;
 use std::ops::Range;
-use std::os::fd::{OwnedFd, RawFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::fd::RawFd;
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::parent_id;
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::{env, io, process};
 
 use nix::errno::Errno;
-use nix::libc::{c_int, c_void};
 
-use crate::errno::errno_of;
-use crate::error::{Error, Result, Step};
-use crate::inherited::note_inherited;
-use crate::step::streams::OpenFile;
-use crate::{procfs, sys};
+use crate::error::{Error, OrFail, Result, Step};
+use crate::inherited::inherited;
+use crate::sys;
+
+/// Notes what the program was started with, if this is the first call.
+pub(crate) fn note_inherited() {
+    initial();
+    inherited();
+}
 
 /// Returns whether a supervisor runs this process and wants it in the foreground. The default of the option `foreground`.
 ///
@@ -27,8 +27,9 @@ use crate::{procfs, sys};
 ///
 /// * It is process 1: the end of the launcher would be the end of a container.
 /// * `NOTIFY_SOCKET` is set, and not empty, so that somebody waits for this process to say that it is ready, sd_notify(3);
-///   and either `SYSTEMD_EXEC_PID` is its own pid, or it has no controlling terminal. (A shell in a terminal that a service
-///   has started inherits the variable.)
+///   and `SYSTEMD_EXEC_PID` is its own pid or its parent's (a script that is the service, and runs the program without `exec`), or
+///   that is not set and there is no controlling terminal. (What a service starts later inherits both variables: a shell in a
+///   terminal, or a program that a key of the desktop starts; then `SYSTEMD_EXEC_PID` names somebody else.)
 /// * `SYSTEMD_EXEC_PID` is its own pid: systemd 248 and newer has started it itself, not through a shell.
 /// * `LISTEN_PID` is its own pid: sockets were passed to it, sd_listen_fds(3).
 /// * Its parent is process 1, and that is an init which starts one program: it is called `init`, `tini`, `tini-static`,
@@ -42,7 +43,9 @@ use crate::{procfs, sys};
 ///
 /// # Wrong guesses
 ///
-/// A unit of `Type=forking` without `PIDFile=` looks like `Type=simple`: give it `PIDFile=`, or `foreground = false`.
+/// A program that a service starts directly, as a compositor starts what belongs to its session, has its parent in
+/// `SYSTEMD_EXEC_PID`, and looks like one that a script of the service runs: unset `NOTIFY_SOCKET` there, or give
+/// `foreground = false`. A unit of `Type=forking` without `PIDFile=` looks like `Type=simple`: give it `PIDFile=`, or `foreground = false`.
 /// Supervisors that set none of these variables (runit, s6, daemontools, supervisord, and systemd before 248 with
 /// `Type=simple`) cannot be told from a shell: give `foreground = true`, or an argument of your program.
 ///
@@ -58,19 +61,9 @@ pub fn supervised() -> bool {
     initial().reason.is_some()
 }
 
-/// Returns why [`supervised`] is true.
-pub(crate) fn reason() -> Option<&'static str> {
-    initial().reason
-}
-
-/// Returns the sockets that were passed to this process: sd_listen_fds(3).
-pub(crate) fn passed_sockets() -> Range<RawFd> {
-    initial().sockets.clone()
-}
-
-/// Returns whether NOTIFY_SOCKET, if it is set, is another service's.
-pub(crate) fn has_foreign_notify_socket() -> bool {
-    initial().notify_socket.is_none()
+/// Returns whether NOTIFY_SOCKET and the watchdog's variables, if they are set, are another service's.
+pub(crate) fn is_foreign_service() -> bool {
+    initial().notify_socket.is_none() && !is_own_pid("WATCHDOG_PID")
 }
 
 /// What the environment said at the first call, before `setup`; there are libraries that take the variables out.
@@ -80,8 +73,10 @@ pub(crate) fn initial() -> &'static ServiceEnv {
 }
 
 pub(crate) struct ServiceEnv {
-    reason: Option<&'static str>,
-    sockets: Range<RawFd>,
+    /// Why [`supervised`] is true.
+    pub(crate) reason: Option<&'static str>,
+    /// The sockets that were passed to this process: sd_listen_fds(3).
+    pub(crate) sockets: Range<RawFd>,
     /// If it is this process that is waited for.
     notify_socket: Option<OsString>,
 }
@@ -90,23 +85,28 @@ impl ServiceEnv {
     fn read() -> Self {
         let (by_systemd, has_sockets) = (is_own_pid("SYSTEMD_EXEC_PID"), is_own_pid("LISTEN_PID"));
         let is_forking = by_systemd && env::var_os("PIDFILE").is_some();
-        let notify_socket = env::var_os("NOTIFY_SOCKET")
-            .filter(|address| !address.is_empty() && (by_systemd || !has_controlling_terminal()));
+        let is_waited_for = || match env::var("SYSTEMD_EXEC_PID") {
+            // Or a script is the service, and runs this program without exec.
+            Ok(pid) => by_systemd || pid == parent_id().to_string(),
+            Err(_) => !has_controlling_terminal(),
+        };
+        let notify_socket = env::var_os("NOTIFY_SOCKET").filter(|address| !address.is_empty() && is_waited_for());
         let reasons = [
             (process::id() == 1, "it is process 1"),
             (notify_socket.is_some(), "NOTIFY_SOCKET is set"),
             (by_systemd && !is_forking, "SYSTEMD_EXEC_PID is its pid"),
             (has_sockets && !is_forking, "LISTEN_PID is its pid"),
-            (is_child_of_init(), "its parent is the init of a container"),
         ];
         let reason = reasons.into_iter().find(|(holds, _)| *holds).map(|(_, reason)| reason);
+        let reason = reason.or_else(sys::why_supervised);
         const FIRST: RawFd = 3;
         let count = env::var("LISTEN_FDS").ok().filter(|_| has_sockets).and_then(|count| count.parse::<u16>().ok());
         ServiceEnv { reason, sockets: FIRST..FIRST + RawFd::from(count.unwrap_or(0)), notify_socket }
     }
 }
 
-fn is_own_pid(name: &str) -> bool {
+/// Returns whether a variable holds the pid of this process.
+pub(crate) fn is_own_pid(name: &str) -> bool {
     env::var(name).is_ok_and(|value| value == process::id().to_string())
 }
 
@@ -115,175 +115,56 @@ pub(crate) fn has_controlling_terminal() -> bool {
     File::open("/dev/tty").is_ok()
 }
 
-fn is_child_of_init() -> bool {
-    // The last one is that of `systemd-nspawn --as-pid2`.
-    const INITS: [&str; 8] =
-        ["init", "tini", "tini-static", "docker-init", "dumb-init", "catatonit", "podman-init", "(sd-stubinit)"];
-    let is_init = || procfs::read("/proc/1/comm").is_ok_and(|name| INITS.contains(&name.trim_end()));
-    // In a /proc of an outer pid namespace this process has another number, and process 1 is another one.
-    let is_own_proc =
-        || fs::read_link("/proc/self").is_ok_and(|number| number == Path::new(&process::id().to_string()));
-    // sd_booted(3).
-    parent_id() == 1 && is_own_proc() && is_init() && !Path::new("/run/systemd/system").exists()
-}
+/// A supervisor that waits until this process is ready: sd_notify(3).
+///
+/// The `sd-notify` crate does not do here: it looks for the socket when it sends, and knows no abstract ones.
+#[derive(Debug)]
+pub(crate) struct Supervisor(UnixDatagram);
 
-/// The supervisor until it has been told how the start ended.
-struct Waiting {
-    /// Whose start it is: a forked child has no say in it.
-    pid: u32,
-    address: OsString,
-    /// Connected before the root directory, the user or the environment change, any of which may put it out of reach.
-    /// That is why the `sd-notify` crate does not do here: it looks for the socket when it sends, and knows no abstract
-    /// ones.
-    socket: Option<OpenFile>,
-}
-
-impl Waiting {
-    /// Returns the socket. If it is not connected yet, or main's body has closed all descriptors, it is connected now.
-    fn socket(&mut self) -> nix::Result<UnixDatagram> {
-        match self.socket.take().map(OpenFile::into_fd) {
-            Some(Ok(socket)) => Ok(socket.into()),
-            Some(Err(_)) | None => connected(&self.address).map_err(|error| errno_of(&error)),
-        }
+impl Supervisor {
+    /// Connects to NOTIFY_SOCKET, if somebody waits there.
+    pub(crate) fn connect() -> Result<Option<Self>> {
+        let Some(address) = &initial().notify_socket else { return Ok(None) };
+        let socket = connected(address).map_err(|error| unreachable_socket(address, error))?;
+        Ok(Some(Supervisor(socket)))
     }
-}
 
-static WAITING: Mutex<Option<Waiting>> = Mutex::new(None);
-
-fn waiting() -> MutexGuard<'static, Option<Waiting>> {
-    // Nothing panics while it is locked.
-    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// From now on the supervisor, if one waits, is told if the program ends before it is ready, and not with exit code 0.
-pub(crate) fn notify_if_start_fails() -> Result<()> {
-    let Some(address) = initial().notify_socket.clone() else { return Ok(()) };
-    let mut waiting = waiting();
-    if waiting.is_none() {
-        sys::at_exit_with_code(report_early_exit)
-            .map_err(|errno| Error::system(Step::Ready, "register what tells the supervisor of an early end", errno))?;
-        *waiting = Some(Waiting { pid: process::id(), address, socket: None });
+    /// Says READY=1.
+    pub(crate) fn report_ready(&self) -> Result<()> {
+        self.0.send(b"READY=1").map(drop).or_fail(Step::Ready, "tell the supervisor READY=1")
     }
-    Ok(())
-}
 
-/// Nobody is told: the process detaches.
-pub(crate) fn stop_notifying() {
-    *waiting() = None;
-}
-
-/// Connects to NOTIFY_SOCKET, if somebody waits there.
-pub(crate) fn connect() -> Result<()> {
-    if let Some(waiting) = waiting().as_mut() {
-        let socket = waiting.socket().and_then(|socket| OpenFile::new(socket.into()));
-        waiting.socket = Some(socket.map_err(|errno| unreachable_socket(&waiting.address, errno))?);
+    /// Says why the start failed.
+    pub(crate) fn report_failure(&self, error: &Error) {
+        // systemd ignores a message of more than 4,096 bytes, and a character has up to four.
+        let why: String = error.to_string().chars().take(1000).collect();
+        // The error itself is about to be printed, and the exit code tells too.
+        let _ = self.0.send(format!("ERRNO={}\nSTATUS={why}", error.raw_os_error().unwrap_or(0)).as_bytes());
     }
-    Ok(())
 }
 
 fn connected(address: &OsStr) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::unbound()?;
-    socket.connect_addr(&socket_address(address)?)?;
+    // An error of std's own, without a number: there is only one, as a variable holds no NUL byte.
+    socket.connect_addr(&sys::socket_address(address).map_err(|_| io::Error::from(Errno::ENAMETOOLONG))?)?;
     Ok(socket)
 }
 
-fn unreachable_socket(address: &OsStr, errno: Errno) -> Error {
+fn unreachable_socket(address: &OsStr, error: io::Error) -> Error {
+    let is_forbidden = error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32);
     let what = format!("connect to NOTIFY_SOCKET {}", address.to_string_lossy());
-    let error = Error::system(Step::Ready, what, errno);
-    match errno {
+    Error::system(Step::Ready, what, error).advise(match is_forbidden {
         // RestrictAddressFamilies= of systemd.exec(5).
-        Errno::EAFNOSUPPORT => error.advise("allow AF_UNIX in RestrictAddressFamilies="),
-        _ => error.advise("correct or unset the variable"),
-    }
-}
-
-fn socket_address(address: &OsStr) -> io::Result<SocketAddr> {
-    let socket = match address.as_bytes() {
-        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
-        _ => SocketAddr::from_pathname(address),
-    };
-    // An error of std's own, without a number: there is only one, as a variable holds no NUL byte.
-    socket.map_err(|_| Errno::ENAMETOOLONG.into())
-}
-
-/// Says READY=1.
-pub(crate) fn report_ready() -> Result<()> {
-    send("READY=1").map_err(|errno| Error::system(Step::Ready, "tell the supervisor READY=1", errno))
-}
-
-/// Says why the start failed.
-pub(crate) fn report_failure(error: &Error) {
-    report_end(error.raw_os_error().unwrap_or(0), &error.to_string());
-}
-
-/// Says that the process ended before it was ready. start-stop-daemon(8), for one, would wait on. Code 0 is no failure: a
-/// client's command, which is done before there is a start, ends so.
-extern "C" fn report_early_exit(code: c_int, _: *mut c_void) {
-    if code != 0 && is_waited_for() {
-        report_end(0, &format!("the program ended with exit code {code} before it was ready"));
-    }
-}
-
-/// Whether a supervisor waits for this process; a forked child has no say in it.
-fn is_waited_for() -> bool {
-    waiting().as_ref().is_some_and(|waiting| waiting.pid == process::id())
-}
-
-fn report_end(errno: i32, why: &str) {
-    // systemd ignores a message of more than 4,096 bytes, and a character has up to four.
-    let why: String = why.chars().take(1000).collect();
-    // The error itself is about to be printed, and the exit code tells too.
-    let _ = send(&format!("ERRNO={errno}\nSTATUS={why}"));
-}
-
-/// Returns a socket to tell a supervisor that waits about a reload.
-pub(crate) fn reload_socket() -> Result<Option<OpenFile>> {
-    let mut waiting = waiting();
-    let Some(waiting) = waiting.as_mut() else { return Ok(None) };
-    let mut copy = || {
-        let socket = waiting.socket()?;
-        let copy = sys::retry(|| socket.try_clone().map_err(|error| errno_of(&error)))?;
-        waiting.socket = Some(OpenFile::new(socket.into())?);
-        OpenFile::new(copy.into())
-    };
-    copy().map(Some).map_err(|errno| Error::system(Step::Ready, "copy the socket of NOTIFY_SOCKET", errno))
-}
-
-/// Says that a reload begins: sd_notify(3). Async-signal-safe.
-pub(crate) fn send_reloading(socket: &OwnedFd) {
-    const START: &[u8] = b"RELOADING=1\nMONOTONIC_USEC=";
-    let mut message = [0; START.len() + 20];
-    message[..START.len()].copy_from_slice(START);
-    // Without zeros at the beginning, which would make the number octal to systemd.
-    let now = sys::monotonic_microseconds();
-    let count = now.checked_ilog10().unwrap_or(0) as usize + 1;
-    let mut rest = now;
-    for digit in message[START.len()..START.len() + count].iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    let message = &message[..START.len() + count];
-    // A manager that is gone is told nothing; the reload itself is done all the same.
-    let _ = nix::unistd::write(socket, message);
-}
-
-/// Says that the reload has ended. Async-signal-safe.
-pub(crate) fn send_ready_again(socket: &OwnedFd) {
-    // As above.
-    let _ = nix::unistd::write(socket, b"READY=1");
-}
-
-/// Tells how the start ended, once.
-fn send(state: &str) -> nix::Result<()> {
-    let Some(mut waiting) = waiting().take() else { return Ok(()) };
-    let socket = waiting.socket()?;
-    sys::retry(|| socket.send(state.as_bytes()).map(drop).map_err(|error| errno_of(&error)))
+        true => "allow AF_UNIX in RestrictAddressFamilies=",
+        false => "correct or unset the variable",
+    })
 }
 
 /// Returns the prefix of a line on stderr that gives it the priority "error" in systemd's journal, sd-daemon(3); empty where
 /// stderr is not the journal.
 pub(crate) fn journal_priority() -> &'static str {
     let journal = env::var("JOURNAL_STREAM").ok();
-    let stderr = sys::file_id(nix::libc::STDERR_FILENO).ok().map(|id| format!("{}:{}", id.device, id.inode));
+    let stderr =
+        sys::file_status(nix::libc::STDERR_FILENO).ok().map(|file| format!("{}:{}", file.id.device, file.id.inode));
     if journal.is_some() && journal == stderr { "<3>" } else { "" }
 }

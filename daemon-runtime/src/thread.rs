@@ -35,6 +35,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
+use crate::report::seconds;
+
 /// What is known of the threads.
 struct State {
     running: Vec<thread::Thread>,
@@ -244,7 +246,7 @@ impl fmt::Display for JoinAllError {
             JoinAllError::Panicked(1) => write!(f, "a thread has panicked"),
             JoinAllError::Panicked(count) => write!(f, "{count} threads have panicked"),
             JoinAllError::TimedOut(limit, names) => {
-                write!(f, "after {limit:?} these threads still run: {}", names.join(", "))
+                write!(f, "after {} these threads still run: {}", seconds(*limit), names.join(", "))
             }
         }
     }

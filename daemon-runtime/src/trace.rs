@@ -16,10 +16,6 @@ use nix::unistd::{Pid, getpgid, getpid, getppid, getsid};
 pub(crate) struct Trace(pub(crate) bool);
 
 impl Trace {
-    pub(crate) fn is_on(self) -> bool {
-        self.0
-    }
-
     pub(crate) fn print_header(self) {
         if self.0 {
             print(&mut io::stderr(), ["stage", "pid", "ppid", "pgid", "sid", "leader", "terminal"]);

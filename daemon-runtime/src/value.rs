@@ -5,7 +5,7 @@
 //! | kind | takes |
 //! | --- | --- |
 //! | [a path](PathValue) | a string, a `Path`, a `PathBuf`, an `OsStr` or an `OsString` |
-//! | [a stream](StreamValue) | a [`Stream`], or a path |
+//! | [a stream](StreamValue) | a [`Stream`], a path, a `File` or an `OwnedFd` |
 //! | [a user or group](IdValue) | an [`Id`], a string, or a `u32` |
 //! | [a mask](MaskValue) | a `u32` |
 //! | [a flag](FlagValue) | a `bool` |
@@ -26,11 +26,14 @@
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
+use std::fs::File;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 /// A user or group: by name, or by number.
 ///
@@ -84,7 +87,7 @@ impl fmt::Display for Id {
 /// // For `app | multilog t ./log`: both stay the pipe.
 /// let daemon = Daemon::new().stdout(Stream::Inherit).stderr(Stream::Inherit);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Stream {
     /// `/dev/null`, the default.
@@ -93,13 +96,60 @@ pub enum Stream {
     Inherit,
     /// A file. A log file is appended to.
     File(PathBuf),
+    /// What is open: a FIFO, a socket, a file that the program has opened by its own flags. It is not reopened.
+    Open(OpenFile),
+}
+
+/// An open file that a stream becomes: made of a [`File`] or an `OwnedFd`, as [`Stream`] or as an option's value. Clones share it.
+///
+/// A descriptor that the program was started with (`app 3>>log`) is given as a `Stream`, which owns it; in a `File` of the program's it
+/// would be closed with all that is inherited.
+///
+/// ```
+/// use std::fs::File;
+/// use daemon_runtime::{Daemon, Stream};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let log = File::options().append(true).open("/dev/null")?;
+/// let daemon = Daemon::new().stdout(&log).stderr(Stream::from(log));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct OpenFile(pub(crate) Arc<Result<File, i32>>);
+
+impl From<File> for Stream {
+    fn from(file: File) -> Self {
+        open(Ok(file))
+    }
+}
+
+/// A file that could not be copied is an error of the start.
+fn open(file: io::Result<File>) -> Stream {
+    Stream::Open(OpenFile(Arc::new(file.map_err(|error| error.raw_os_error().unwrap_or(0)))))
+}
+
+#[cfg(unix)]
+impl From<OwnedFd> for Stream {
+    fn from(file: OwnedFd) -> Self {
+        File::from(file).into()
+    }
 }
 
 impl Stream {
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
             Stream::File(path) => Some(path),
-            Stream::Null | Stream::Inherit => None,
+            Stream::Null | Stream::Inherit | Stream::Open(_) => None,
+        }
+    }
+
+    /// Returns the number of what is open.
+    #[cfg(unix)]
+    pub(crate) fn descriptor(&self) -> Option<RawFd> {
+        match self {
+            Stream::Open(OpenFile(file)) => file.as_ref().as_ref().ok().map(AsRawFd::as_raw_fd),
+            Stream::Null | Stream::Inherit | Stream::File(_) => None,
         }
     }
 }
@@ -114,8 +164,9 @@ use sealed::Convert;
 
 /// A trait a kind, for the words of rustc about a value of another kind.
 macro_rules! kinds {
-    ($($(#[$attribute:meta])* $kind:ident($to:ty);)*) => {$(
-        $(#[$attribute])*
+    ($($(#[$doc:meta])* $kind:ident($to:ty), $message:literal, $label:literal;)*) => {$(
+        $(#[$doc])*
+        #[diagnostic::on_unimplemented(message = $message, label = $label)]
         pub trait $kind: Convert<$to> {}
         #[diagnostic::do_not_recommend]
         impl<V: Convert<$to> + ?Sized> $kind for V {}
@@ -124,53 +175,37 @@ macro_rules! kinds {
 
 kinds! {
     /// A path.
-    #[diagnostic::on_unimplemented(
-        message = "expected a path, found `{Self}`",
-        label = "a path is a string, a `Path`, a `PathBuf`, or an `Option` of one"
-    )]
-    PathValue(PathBuf);
+    PathValue(PathBuf),
+        "expected a path, found `{Self}`",
+        "a path is a string, a `Path`, a `PathBuf`, or an `Option` of one";
     /// What a standard stream becomes.
-    #[diagnostic::on_unimplemented(
-        message = "expected a path or a `Stream`, found `{Self}`",
-        label = "a path is a string, a `Path`, a `PathBuf`, or an `Option` of one"
-    )]
-    StreamValue(Stream);
+    StreamValue(Stream),
+        "expected a path, an open file or a `Stream`, found `{Self}`",
+        "a path is a string, a `Path`, a `PathBuf`, or an `Option` of one";
     /// A user or group.
-    #[diagnostic::on_unimplemented(
-        message = "expected a user or group, found `{Self}`",
-        label = "a user or group is a name, a `u32`, an `Id`, or an `Option` of one"
-    )]
-    IdValue(Id);
+    IdValue(Id),
+        "expected a user or group, found `{Self}`",
+        "a user or group is a name, a `u32`, an `Id`, or an `Option` of one";
     /// A file mode creation mask.
-    #[diagnostic::on_unimplemented(
-        message = "expected a mask, found `{Self}`",
-        label = "a mask is a `u32`, or an `Option` of one"
-    )]
-    MaskValue(u32);
+    MaskValue(u32),
+        "expected a mask, found `{Self}`",
+        "a mask is a `u32`, or an `Option` of one";
     /// On or off.
-    #[diagnostic::on_unimplemented(
-        message = "expected a flag, found `{Self}`",
-        label = "a flag is a `bool`, or an `Option` of one"
-    )]
-    FlagValue(bool);
+    FlagValue(bool),
+        "expected a flag, found `{Self}`",
+        "a flag is a `bool`, or an `Option` of one";
     /// A time.
-    #[diagnostic::on_unimplemented(
-        message = "expected a time, found `{Self}`",
-        label = "a time is whole seconds as `u64`, a `Duration`, or an `Option` of one"
-    )]
-    TimeValue(Duration);
+    TimeValue(Duration),
+        "expected a time, found `{Self}`",
+        "a time is whole seconds as `u64`, a `Duration`, or an `Option` of one";
     /// A list of descriptors.
-    #[diagnostic::on_unimplemented(
-        message = "expected a list of descriptors, found `{Self}`",
-        label = "a list is an array, a slice or a `Vec` of `i32`, or an `Option` of one"
-    )]
-    FdsValue(Vec<i32>);
+    FdsValue(Vec<i32>),
+        "expected a list of descriptors, found `{Self}`",
+        "a list is an array, a slice or a `Vec` of `i32`, or an `Option` of one";
     /// A list of names of environment variables.
-    #[diagnostic::on_unimplemented(
-        message = "expected a list of names, found `{Self}`",
-        label = "a list is an array, a slice or a `Vec` of strings, or an `Option` of one"
-    )]
-    NamesValue(Vec<OsString>);
+    NamesValue(Vec<OsString>),
+        "expected a list of names, found `{Self}`",
+        "a list is an array, a slice or a `Vec` of strings, or an `Option` of one";
 }
 
 macro_rules! value {
@@ -195,7 +230,13 @@ value! {
     u64 => Duration, it: Duration::from_secs(*it);
     Duration => Duration, it: *it;
     Stream => Stream, it: it.clone();
+    File => Stream, it: open(it.try_clone());
     [i32] => Vec<i32>, it: it.to_vec();
+}
+
+#[cfg(unix)]
+value! {
+    OwnedFd => Stream, it: open(it.try_clone().map(File::from));
 }
 
 /// Paths are streams too.

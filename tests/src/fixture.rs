@@ -57,6 +57,7 @@ macro_rules! with_every_option {
             chdir = $crate::fixture::text("chdir"),
             ignore_sigchld = $crate::fixture::flag("ignore_sigchld"),
             pid_file = $crate::fixture::text("pid_file"),
+            create_directories = $crate::fixture::flag("create_directories"),
             stdin = $crate::fixture::stream("stdin"),
             stdout = $crate::fixture::stream("stdout"),
             stderr = $crate::fixture::stream("stderr"),

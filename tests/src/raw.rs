@@ -161,3 +161,18 @@ pub(crate) fn block(number: Signal) -> io::Result<()> {
     set.add(number);
     Ok(set.thread_block()?)
 }
+
+/// Takes over a descriptor that the program was started with.
+pub fn take_over(fd: i32) -> std::os::fd::OwnedFd {
+    use std::os::fd::FromRawFd;
+    // SAFETY: whoever started the program has opened it for that, and nothing else of the program knows of it.
+    unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) }
+}
+
+/// `daemon.start_with_threads()`, where the other threads only sleep.
+pub fn start_with_sleeping_threads(
+    daemon: daemon_runtime::Daemon,
+) -> Result<daemon_runtime::Ready, daemon_runtime::Error> {
+    // SAFETY: a thread that sleeps holds no lock.
+    unsafe { daemon.start_with_threads() }
+}

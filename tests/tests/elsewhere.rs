@@ -1,4 +1,4 @@
-//! What the crate does on systems other than Linux: the same code, taken on Linux by `--cfg daemon_elsewhere`.
+//! What the crate does on Windows: the same code, taken on Linux by `--cfg daemon_elsewhere`.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ fn the_program_stays_in_the_foreground_and_says_what_it_leaves_out() {
     until("the line", || running.stderr().ends_with('\n').then_some(()));
     assert_eq!(
         running.stderr(),
-        "hello: this system is not Linux: the program stays in the foreground, without umask, ignore_sigchld, stderr, trace\n"
+        "hello: this system is no Unix: the program stays in the foreground, without umask, pid_file and no_core_dumps\n"
     );
     assert_eq!(family.only().pid, running.pid(), "it has forked");
     running.signal(nix::sys::signal::Signal::SIGTERM);
@@ -42,11 +42,11 @@ fn what_must_not_be_left_out_is_an_error() {
     let family = Family::new();
     let launch = |words: &[&str]| family.launch(&echo).args(words).run();
     let end = launch(&["start", "--listen", "127.0.0.1:0", "--user", "nobody"]);
-    end.assert_code(77)
+    end.assert_code(69)
         .assert_one_line()
-        .assert_says(&["cannot change the user or the group: this system is not Linux; "]);
+        .assert_says(&["cannot change the user or the group: this system is no Unix; "]);
     let end = launch(&["stop", "--pid-file", "/tmp/no.pid"]);
     end.assert_code(1)
         .assert_one_line()
-        .assert_says(&["cannot find a daemon by pid file /tmp/no.pid: this system is not Linux"]);
+        .assert_says(&["cannot find the daemon with pid file /tmp/no.pid: this system is no Unix"]);
 }

@@ -21,10 +21,15 @@ fn wrong_values() {
         ("CHDIR", &missing, 71, &[&missing, "No such file"]),
         ("CHDIR", WITHOUT_READY, 71, &[WITHOUT_READY, "Not a directory"]),
         ("STDIN", &missing, 73, &["stdin", &missing, "No such file"]),
-        ("STDOUT", &missing, 73, &["stdout", &missing, "No such file"]),
-        ("STDERR", &directory, 73, &["stderr", &directory, "Is a directory"]),
+        ("STDOUT", &missing, 73, &["open log", &missing, "its directory does not exist; create it"]),
+        ("STDERR", &directory, 73, &["open log", &directory, "Is a directory"]),
         ("STDOUT", "", 64, &["stdout", "empty"]),
-        ("STDOUT", &format!("{missing}\n\u{1b}"), 73, &[&format!("{missing}\\n\\u{{1b}}: No such file")]),
+        (
+            "STDOUT",
+            &format!("{missing}\n\u{1b}"),
+            73,
+            &[&format!("{missing}\\n\\u{{1b}}: its directory does not exist; create it")],
+        ),
         ("STDOUT", &"x".repeat(256), 73, &[&too_long]),
         ("START_TIMEOUT", "0", 64, &["start_timeout"]),
     ];

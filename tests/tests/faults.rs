@@ -214,6 +214,11 @@ impl Scene {
                 if job.kind == Kind::Eintr && job.interrupts(hit) {
                     return report("an interruption fails the start");
                 }
+                let says_why =
+                    record.stderr.contains("cannot start the daemon: the launcher has died; start it again\n");
+                if job.kind == Kind::Kill(Role::Launcher) && record.pids.contains_key(&Role::Daemon) && !says_why {
+                    return report("the daemon does not say why it ends");
+                }
                 if let Some(pid_file) = self.option("pid_file", &family).filter(|path| path.exists()) {
                     let empty = std::fs::read(&pid_file).is_ok_and(|holds| holds.is_empty());
                     let stale = empty && !Family::is_locked(&pid_file) && !record.pids.contains_key(&Role::Leader);
@@ -411,7 +416,9 @@ fn failing_steps() {
         }
         let family = Family::new();
         let fault = |call: &Call| (call.role == *role && names.contains(&&*call.name())).then_some(Fault::Fail(*errno));
-        let record = trace(family.launch(WITHOUT_READY.program).args(["mark", "pause"]), fault, |_| ());
+        // With a signal that is ignored, or none has to be set.
+        let launch = family.launch(WITHOUT_READY.program).under(hostile::ignored(&[Signal::SIGUSR1]));
+        let record = trace(launch.args(["mark", "pause"]), fault, |_| ());
         assert!(record.hit.is_some(), "{names:?} of {role:?} is never called");
         let said = &record.stderr;
         assert_eq!(record.code(), Some(*code), "{names:?} of {role:?}: {said}");

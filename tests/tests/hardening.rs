@@ -84,7 +84,7 @@ fn no_core_dumps_after_the_change_of_user() {
     let record = trace(launch, |_| None, |record| limits = core_limits(record.pids[&Role::Daemon]));
     assert_eq!(limits, "0 0");
     let calls: Vec<_> = record.of(Role::Daemon).filter(|call| call.result == Some(0)).collect();
-    let changes = [libc::SYS_setresuid, libc::SYS_setresgid, libc::SYS_capset];
+    let changes = [libc::SYS_setuid, libc::SYS_setgid, libc::SYS_setreuid, libc::SYS_setregid, libc::SYS_capset];
     let last_change = calls.iter().rposition(|call| changes.contains(&call.number)).expect("a change of ids");
     let [dumpable, no] = [libc::PR_SET_DUMPABLE as u64, 0];
     let set = calls.iter().rposition(|call| call.number == libc::SYS_prctl && call.arguments[..2] == [dumpable, no]);

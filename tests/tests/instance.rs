@@ -1,14 +1,13 @@
 //! A daemon as another process sees and controls it, by its pid file.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use daemon_runtime::{Error, Instance};
-use nix::fcntl::{Flock, FlockArg};
+use daemon_runtime::{Error, Instance, State};
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -61,9 +60,11 @@ fn runs_and_is_stopped() {
     let daemon = Instance::at(&pid_file);
     for timeout in [DEADLINE, Duration::MAX] {
         assert_absent(&daemon, "there is no such file");
+        assert_state(&daemon, State::Stopped);
         assert!(!daemon.is_stale().expect("it can be seen"), "it runs, and is stale");
         let pid = start(&family, &pid_file, &[]);
         assert_pid(&daemon, pid);
+        assert_state(&daemon, State::Ready);
         daemon.stop(timeout).expect("it can be stopped");
         // Now, and not soon: the next start finds the place free.
         assert!(!Proc::lives(pid), "it still runs");
@@ -79,9 +80,59 @@ fn seen_before_it_is_ready() {
     let pid = family.at("early").pid;
     let daemon = Instance::at(&pid_file);
     assert_pid(&daemon, pid);
+    assert_state(&daemon, State::Starting);
+    assert_error(daemon.wait_until_ready(Duration::from_millis(20)), 75, "it is not ready after 0.02 s");
     daemon.stop(DEADLINE).expect("it can be stopped");
     running.end().assert_code(128 + 15);
     family.assert_nothing_left(&pid_file);
+    assert_state(&daemon, State::Stopped);
+}
+
+/// Fails unless it is in this state.
+#[track_caller]
+fn assert_state(daemon: &Instance, state: State) {
+    assert_eq!(daemon.state().expect("it can be seen"), state);
+    assert_eq!(daemon.is_ready().expect("it can be seen"), state == State::Ready);
+}
+
+/// From a file of a dead daemon to the body: at each system call of the three processes the state is looked at. It only goes on, and
+/// without a pid first; and in the end it is ready, just before the launcher exits.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn state_at_each_moment_of_a_start() {
+    use tests::tracer::{Role, trace};
+
+    for left in [None, Some(format!("{}\n", std::process::id()))] {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        let daemon = Instance::at(&pid_file);
+        if let Some(left) = &left {
+            fs::write(&pid_file, left).expect("a stale file");
+        }
+        let mut seen = Vec::new();
+        let record = trace(
+            launch(&family, &pid_file).args(["notify", "mark"]),
+            |_| {
+                let state = daemon.state().expect("it can be seen");
+                let content = fs::read_to_string(&pid_file).unwrap_or_default();
+                let now = (state, state != State::Stopped && !content.is_empty(), content.ends_with('\n'));
+                if seen.last() != Some(&now) {
+                    seen.push(now);
+                }
+                None
+            },
+            |record| {
+                assert_state(&daemon, State::Ready);
+                assert_pid(&daemon, record.pids[&Role::Daemon]);
+            },
+        );
+        assert!(record.body, "{record:#?}");
+        // The dead daemon's line goes before the lock is had.
+        let stopped = [(State::Stopped, false, true), (State::Stopped, false, false)];
+        let stopped = if left.is_some() { &stopped[..] } else { &stopped[1..] };
+        let rest = [(State::Starting, false, false), (State::Starting, true, false), (State::Ready, true, true)];
+        assert_eq!(seen, [stopped, &rest].concat());
+    }
 }
 
 /// `stop` returns when the daemon has ended, and not when it has been told to.
@@ -112,7 +163,7 @@ fn ignores_sigterm() {
     let daemon = Instance::at(&pid_file);
     let pid = start(&family, &pid_file, &["ignore=15"]);
     let (limit, started) = (Duration::from_millis(300), Instant::now());
-    assert_error(daemon.stop(limit), 75, &format!("cannot stop process {pid}: it still runs 300ms after SIGTERM"));
+    assert_error(daemon.stop(limit), 75, &format!("cannot stop process {pid}: it still runs 0.3 s after SIGTERM"));
     assert!(started.elapsed() >= limit, "stop does not wait");
     assert_error(daemon.stop(Duration::ZERO), 75, "still runs");
     assert_pid(&daemon, pid);
@@ -179,33 +230,12 @@ fn file_is_stale() {
     for content in ["", "garbage", "1\n", &format!("{}\n", stranger.pid()), &zeros] {
         fs::write(&pid_file, content).expect("a stale file");
         assert_absent(&daemon, "no process holds it");
+        assert_state(&daemon, State::Stopped);
         // An empty one is what a daemon leaves in a directory where it may remove nothing.
         assert_eq!(daemon.is_stale().expect("it can be seen"), !content.is_empty());
         assert_eq!(fs::read_to_string(&pid_file).expect("the file"), content);
     }
     assert!(Proc::lives(stranger.pid()), "a stranger was signalled");
-}
-
-/// Somebody has the lock who is no daemon: not a signal is sent, and a start does not take the pid for true either.
-#[test]
-fn file_locked_by_another_process() {
-    let family = Family::new();
-    let pid_file = family.path("pid");
-    let stranger = family.launch("sleep").arg("1000").start();
-    fs::write(&pid_file, format!("{}\n", stranger.pid())).expect("a pid file");
-    let lock = Flock::lock(File::open(&pid_file).expect("the file"), FlockArg::LockExclusiveNonblock);
-    let lock = lock.map_err(|(_, errno)| errno).expect("nobody else has the lock");
-    thread::scope(|scope| {
-        let late = scope.spawn(|| launch(&family, &pid_file).run());
-        let stopped = scope.spawn(|| Instance::at(&pid_file).stop(DEADLINE));
-        let says = format!("held by process {} (", std::process::id());
-        assert_error(Instance::at(&pid_file).pid(), 69, &says);
-        assert_error(stopped.join().expect("no panic"), 69, &says);
-        late.join().expect("no panic").assert_code(69).assert_says(&[&says, "which is no daemon of this pid file"]);
-    });
-    assert!(Proc::lives(stranger.pid()), "a stranger was signalled");
-    drop(lock);
-    start(&family, &pid_file, &[]);
 }
 
 /// A process that the kernel does not let go, as one that waits for a device: the wait has an end, and the error says so.
@@ -227,7 +257,7 @@ fn killed_and_still_there() {
         stop.join().expect("no panic")
     });
     assert_eq!(error.exit_code(), 75, "{error}");
-    let says = format!("cannot stop process {pid}: it still runs 5s after SIGKILL; see in ps(1) what it waits for");
+    let says = format!("cannot stop process {pid}: it still runs 5 s after SIGKILL; see in ps(1) what it waits for");
     assert!(error.to_string().contains(&says), "{error}");
     assert!(took < Duration::from_secs(8), "it took {took:?}");
     family.assert_gone();
@@ -286,6 +316,7 @@ fn not_a_pid_file() {
             assert_eq!(error.exit_code(), code, "{name}: {error}");
         };
         named(daemon.pid().expect_err(name));
+        named(daemon.state().expect_err(name));
         named(daemon.is_stale().expect_err(name));
         named(daemon.stop(DEADLINE).expect_err(name));
     }
@@ -385,7 +416,7 @@ fn in_another_pid_namespace() {
     let running = daemon.env("DAEMON_PID_FILE", &pid_file).env("DAEMON_FOREGROUND", "").start();
     let line = format!("{}\n", victim.pid());
     until("the pid file is written", || (fs::read_to_string(&pid_file).ok()? == line).then_some(()));
-    let why = format!("process {} does not hold it; ask in the pid namespace", victim.pid());
+    let why = format!("a process holds it that {} has left", victim.pid());
     assert_error(Instance::at(&pid_file).stop_or_kill(DEADLINE), 69, &why);
     assert!(Proc::lives(victim.pid()), "another process was signalled");
     drop(running);
@@ -406,7 +437,7 @@ fn seen_before_it_drops_privileges() {
     let record = thread::scope(|scope| {
         let looked = RefCell::new(None);
         let at_call = |call: &Call| {
-            if looked.borrow().is_none() && call.role == Role::Daemon && call.name() == "setresuid" {
+            if looked.borrow().is_none() && call.role == Role::Daemon && call.name() == "setuid" {
                 let look = scope.spawn(look);
                 within(Duration::from_millis(300), || look.is_finished().then_some(()));
                 looked.replace(Some(look));

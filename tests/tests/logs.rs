@@ -137,7 +137,7 @@ fn file_cannot_be_opened() {
     let pid_file = family.path("pid");
     for stream in ["stdout", "stderr"] {
         for (name, why) in [
-            ("missing/log", "No such file or directory"),
+            ("missing/log", "its directory does not exist; create it"),
             ("file/log", "Not a directory"),
             ("directory", "Is a directory"),
             ("loop", &strerror(Errno::ELOOP)),
@@ -145,7 +145,7 @@ fn file_cannot_be_opened() {
         ] {
             let option = format!("DAEMON_{}", stream.to_uppercase());
             let end = family.launch(READY).env(option, at(name)).env("DAEMON_PID_FILE", &pid_file).run();
-            let what = format!("cannot open {stream} {}: ", at(name).display());
+            let what = format!("cannot open log {}: ", at(name).display());
             end.assert_code(73).assert_one_line().assert_says(&[&what, why]);
             assert_eq!(listing(&directory), before, "{name}");
             family.assert_nothing_left(&pid_file);
@@ -183,7 +183,7 @@ fn file_may_not_be_opened() {
     fs::write(family.path("theirs"), "precious").expect("a file");
     for name in ["theirs", "new"] {
         let launch = launch_as(&family, &AS_NOBODY, READY).env("DAEMON_STDERR", family.path(name));
-        launch.run().assert_code(73).assert_one_line().assert_says(&["cannot open stderr", "Permission denied"]);
+        launch.run().assert_code(73).assert_one_line().assert_says(&["cannot open log", "Permission denied"]);
         family.assert_nothing_left(&family.path("new"));
     }
 }
@@ -455,7 +455,8 @@ fn belongs_to_the_user_and_is_reopened() {
     launch.args(TWICE).run().assert_code(0);
     let daemon = family.at("body");
     assert_eq!(daemon.uids, [65534; 4]);
-    assert_eq!(owner_and_mode(&log), (65534, 65534, 0o640));
+    // Root has created it, and given it to the user, and not to the user's group: `group` is not set.
+    assert_eq!(owner_and_mode(&log), (65534, 0, 0o640));
     fs::rename(&log, &old).expect("the log can be moved");
     hang_up(&daemon);
     until_open(&daemon, 1, &log);

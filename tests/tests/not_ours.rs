@@ -173,16 +173,29 @@ fn signals_that_setup_chose() {
     assert_eq!(daemon.ignored.numbers(), [1, 12, 13, 17], "its ignored signals");
 }
 
-/// The runtime uses it until the daemon is ready; afterwards it is as `setup` has left it.
+/// SIGIO is the program's: no process of a start sets it, and none is told of anything by it.
 #[test]
-fn sigio_that_setup_chose() {
+#[cfg(target_arch = "x86_64")]
+fn sigio_is_never_touched() {
+    use nix::libc;
+    use tests::tracer::{Call, trace};
+
     let family = Family::new();
-    let launch = family.launch(OPENS_IN_SETUP).env("DAEMON_SETUP", "ignore=29");
-    launch.args(["notify", "touch=body", "pause"]).run().assert_code(0);
-    assert!(family.daemon().ignored.numbers().contains(&29), "{:#?}", family.daemon().ignored);
-    let launch = family.launch(OPENS_IN_SETUP).args(["ignore=29", "notify", "touch=second", "pause"]);
-    launch.run().assert_code(0);
-    assert!(family.at("second").ignored.numbers().contains(&29), "what the body has set before it was ready");
+    let launch = family.launch(READY).env("DAEMON_PID_FILE", family.path("pid")).env("DAEMON_REOPEN_ON_SIGHUP", "");
+    let record = trace(launch.args(["notify", "mark"]), |_| None, |_| ());
+    assert!(record.body, "{record:#?}");
+    let touches = |call: &&Call| {
+        let [_, second, third, ..] = call.arguments;
+        let command = second as libc::c_int;
+        match &*call.name() {
+            "rt_sigaction" => call.arguments[0] == Signal::SIGIO as u64 && second != 0,
+            "fcntl" => command == libc::F_SETOWN || command == libc::F_SETFL && third & libc::O_ASYNC as u64 != 0,
+            "ioctl" => second == libc::FIOASYNC,
+            _ => false,
+        }
+    };
+    let touching: Vec<_> = record.calls.iter().filter(touches).collect();
+    assert!(touching.is_empty(), "{touching:#?}");
 }
 
 // ---- Locks

@@ -69,8 +69,8 @@ fn readme_has_the_same_table() {
 #[test]
 fn daemon_has_a_method_for_each() {
     let source = source("daemon-runtime/src/daemon.rs");
-    let (_, options) = source.split_once("    options! {\n").expect("the methods");
-    let (options, _) = options.split_once("\n    }\n").expect("their end");
+    let (_, options) = source.split_once("\noptions! {\n").expect("the methods");
+    let (options, _) = options.split_once("\n}\n").expect("their end");
     let lines = options.lines().map(str::trim).filter(|line| !line.starts_with("///"));
     let methods: BTreeSet<String> = lines.map(|line| line.split(':').next().expect("a name").to_owned()).collect();
     let mut names = all_options();

@@ -30,8 +30,8 @@ fn ordinary_user_is_refused_before_the_fork() {
         (&[("chroot", "/tmp"), ("user", "root")], 77, "root"),
         (&[("chdir", "FORBIDDEN")], 77, "directory"),
         (&[("stdin", "FORBIDDEN/file")], 73, "stdin"),
-        (&[("stdout", "FORBIDDEN/file")], 73, "stdout"),
-        (&[("stderr", "FORBIDDEN/file")], 73, "stderr"),
+        (&[("stdout", "FORBIDDEN/file")], 73, "log"),
+        (&[("stderr", "FORBIDDEN/file")], 73, "log"),
         (&[("pid_file", "FORBIDDEN/file")], 73, "pid file"),
     ] {
         for program in [READY, OPENS_IN_SETUP] {

@@ -138,22 +138,43 @@ fn starts_while_the_old_daemon_ends() {
     }
 }
 
-/// The file is complete while the daemon still starts, and says who that is.
+/// The file says who the daemon is while that still starts. The line is complete when the daemon is.
 #[test]
 fn written_before_ready() {
     let family = Family::new();
     let pid_file = family.path("pid");
     let running = launch(&family, &pid_file).args(["touch=early", "wait=go", "notify", "pause"]).start();
     let daemon = family.at("early");
-    assert_eq!(daemon_of(&pid_file).pid, daemon.pid);
-    let held = format!("held by process {};", daemon.pid);
+    let content = || fs::read_to_string(&pid_file).expect("a pid file");
+    assert_eq!(content(), daemon.pid.to_string());
+    assert!(Family::is_locked(&pid_file), "nobody holds the pid file");
+    let held = format!("held by process {}; stop it first, or choose another pid file\n", daemon.pid);
     launch(&family, &pid_file).run().assert_code(69).assert_one_line().assert_says(&[&held]);
+    assert_eq!(content(), daemon.pid.to_string(), "after another start");
     fs::write(family.path("go"), "").expect("a mark");
     running.end().assert_code(0).assert_stderr("");
     assert_eq!(daemon_of(&pid_file).pid, daemon.pid);
 }
 
-/// The winner is stopped where it has the lock of a stale file, and has not written to it: its content is not yet true.
+/// Whoever may stop the daemon may do so while it starts: by the pid in the file, as any tool does.
+#[test]
+fn stopped_while_it_starts() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGKILL] {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        let running = launch(&family, &pid_file).args(["touch=early", "pause"]).start();
+        let daemon = family.at("early");
+        let line = family.shell("kill -$0 $(cat \"$1\")", [&signal.as_str()[3..], &pid_file.to_string_lossy()]);
+        line.run().assert_code(0);
+        let end = running.end();
+        end.assert_code(128 + signal as i32).assert_one_line();
+        end.assert_says(&[&format!("the daemon was killed by {signal}")]);
+        assert!(!Proc::lives(daemon.pid), "it still runs");
+        family.assert_nothing_left(&pid_file);
+    }
+}
+
+/// The winner is stopped where it has the lock of what was a stale file, and has not written to it: whoever comes then waits.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn locked_but_not_yet_written() {
@@ -167,10 +188,13 @@ fn locked_but_not_yet_written() {
     let record = thread::scope(|scope| {
         let late = RefCell::new(None);
         let at_call = |call: &Call| {
-            if late.borrow().is_none() && call.role == Role::Launcher && call.name() == "ftruncate" {
+            let forks = ["fork", "clone", "clone3"].contains(&&*call.name());
+            if late.borrow().is_none() && call.role == Role::Launcher && forks {
+                assert_eq!(fs::read_to_string(&pid_file).expect("a pid file"), "");
+                assert!(Family::is_locked(&pid_file), "nobody holds the pid file");
                 // By a thread, as the tracer waits for all children of its own.
                 let start = scope.spawn(start_late);
-                // A start that takes the content for true needs some milliseconds for that.
+                // A start that takes the file for nobody's needs some milliseconds for that.
                 within(Duration::from_millis(300), || start.is_finished().then_some(()));
                 late.replace(Some(start));
             }
@@ -178,7 +202,7 @@ fn locked_but_not_yet_written() {
         };
         trace(launch(&family, &pid_file).args(["notify", "mark"]), at_call, |record| {
             let held = format!("held by process {};", record.pids[&Role::Daemon]);
-            let late = late.take().expect("the winner truncates").join().expect("no panic");
+            let late = late.take().expect("the winner forks").join().expect("no panic");
             late.assert_code(69).assert_one_line().assert_says(&[&held]);
         })
     });
@@ -326,7 +350,7 @@ fn not_a_regular_file() {
         ("directory", "directory"),
         ("fifo", "not a regular file"),
         ("socket", "not a regular file"),
-        ("missing/pid", "No such file or directory"),
+        ("missing/pid", "its directory does not exist; create it"),
         ("file/pid", "Not a directory"),
         ("directory/..", "directory"),
         (&"long".repeat(100), &strerror(Errno::ENAMETOOLONG)),
@@ -553,6 +577,22 @@ fn not_removed_by_a_child() {
     family.assert_nothing_left(&pid_file);
 }
 
+/// A child that a signal ends before it has run at all: not even what fork(2) calls in a child is done.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn not_removed_by_a_child_that_has_not_run_yet() {
+    use tests::tracer::{Fault, Role, trace};
+
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let record = trace(
+        launch(&family, &pid_file).args(["notify", "fork", "mark", "pause"]),
+        |call| (call.role == Role::Other).then_some(Fault::Terminate),
+        |record| assert_eq!(daemon_of(&pid_file).pid, record.pids[&Role::Daemon]),
+    );
+    assert!(record.hit.is_some() && record.body, "{record:#?}");
+}
+
 /// The same inode may come back for a new file, so the first one stays open here.
 #[test]
 fn not_removed_when_replaced() {
@@ -662,7 +702,7 @@ fn belongs_to_the_user() {
             launch.args(["notify", "pause"]).run().assert_code(0).assert_stderr("");
             let daemon = daemon_of(&pid_file);
             let file = fs::metadata(&pid_file).expect("the pid file");
-            assert_eq!((daemon.uids, file.uid(), file.gid()), ([65534; 4], 65534, 65534));
+            assert_eq!((daemon.uids, file.uid(), file.gid()), ([65534; 4], 65534, 0));
             assert_eq!(file.mode() & 0o7777, 0o644);
             send(Signal::SIGTERM, daemon.pid);
             family.assert_gone();
@@ -693,7 +733,7 @@ fn in_a_new_root() {
     }
 }
 
-/// A path that is too long for one call: the file could not be removed by it. Root goes by it one component after the other.
+/// A path that is too long for one call: the file could not be removed by it.
 #[test]
 fn a_relative_path_that_has_no_absolute_one() {
     let family = Family::new();
@@ -706,15 +746,8 @@ fn a_relative_path_that_has_no_absolute_one() {
     };
     let launch =
         family.launch(WITHOUT_READY).cwd(family.directory()).under(Box::new(deep)).env("DAEMON_PID_FILE", "pid-file");
-    let end = launch.run();
-    // glibc looks for the names one by one where getcwd(2) knows none.
-    if nix::unistd::geteuid().is_root() && cfg!(target_env = "gnu") {
-        end.assert_code(0);
-        send(Signal::SIGTERM, family.daemon().pid);
-    } else {
-        let why = format!("lock pid file pid-file: {}", strerror(Errno::ENAMETOOLONG));
-        end.assert_code(73).assert_one_line().assert_says(&[&why]);
-    }
+    let why = format!("lock pid file pid-file: {}", strerror(Errno::ENAMETOOLONG));
+    launch.run().assert_code(73).assert_one_line().assert_says(&[&why]);
     family.assert_gone();
     let found = family.launch("find").arg(family.directory()).args(["-name", "pid-file"]).run();
     assert_eq!(found.assert_code(0).stdout, "", "the pid file is left");

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use nix::errno::Errno;
-use nix::libc::{SYS_capset, SYS_lseek, SYS_openat, SYS_read, SYS_setgroups, SYS_setresgid, SYS_setresuid};
+use nix::libc::{
+    SYS_capset, SYS_lseek, SYS_openat, SYS_read, SYS_setgid, SYS_setgroups, SYS_setregid, SYS_setreuid, SYS_setuid,
+};
 use tests::accounts::{Who, family, launch, with};
 use tests::tracer::{Call, Fault, Record, Role, trace};
 use tests::{Family, Launch, Proc};
@@ -19,7 +21,7 @@ const BEFORE: &[&str] =
     &["setpriv", "--groups", "0,4,4102", "--inh-caps", "+chown,+kill", "--securebits", "+no_setuid_fixup"];
 
 /// What a program is told that must believe it: "done".
-const CLAIMS: [i64; 4] = [SYS_setgroups, SYS_setresgid, SYS_setresuid, SYS_capset];
+const CLAIMS: [i64; 6] = [SYS_setgroups, SYS_setgid, SYS_setregid, SYS_setuid, SYS_setreuid, SYS_capset];
 
 fn program(family: &Family) -> Launch<'_> {
     let launch = with(launch(family, BEFORE, READY), &[("user", "alice"), ("start_timeout", "6000")]);

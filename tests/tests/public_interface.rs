@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use daemon_runtime::{Daemon, Error, ErrorKind, Id, Instance, Ready, Step, thread};
+use daemon_runtime::{Daemon, Error, ErrorKind, Id, Instance, Ready, State, Step, thread};
 
 /// Checked while compiling: errors travel in `Box<dyn Error + Send + Sync>`, handles and options between threads.
 const _: () = {
@@ -19,6 +19,7 @@ const _: () = {
     is_send_and_sync::<Id>();
     is_send_and_sync::<Instance>();
     is_send_and_sync::<Ready>();
+    is_send_and_sync::<State>();
     is_send_and_sync::<Step>();
     is_send_and_sync::<thread::Builder>();
     is_send_and_sync::<thread::JoinAllError>();

@@ -59,12 +59,18 @@ fn a_kernel_without_any_newer_call() {
 /// A body may confine itself before it is ready. Where that forbids to say so, the start fails.
 #[test]
 fn a_filter_of_the_body_forbids_a_call() {
-    let family = Family::new();
-    let pid_file = family.path("pid");
-    let launch = family.launch(READY).env("DAEMON_PID_FILE", &pid_file);
-    let end = launch.args([&format!("deadly={}", libc::SYS_write), "notify", "pause"]).run();
-    end.assert_code(159).assert_stderr("ready: cannot start the daemon: the daemon was killed by SIGSYS\n");
-    family.assert_nothing_left(&pid_file);
+    let filters = [
+        ("deadly", 159, "ready: cannot start the daemon: the daemon was killed by SIGSYS\n"),
+        ("deny", 77, "ready: cannot say that it is ready: Operation not permitted; "),
+    ];
+    for (filter, code, says) in filters {
+        let family = Family::new();
+        let pid_file = family.path("pid");
+        let launch = family.launch(READY).env("DAEMON_PID_FILE", &pid_file);
+        let end = launch.args([&format!("{filter}={}", libc::SYS_sendto), "notify", "pause"]).run();
+        end.assert_code(code).assert_one_line().assert_says(&[says]);
+        family.assert_nothing_left(&pid_file);
+    }
 }
 
 /// A unit with RestrictAddressFamilies= that leaves out AF_UNIX: systemd's filter says so by this error.

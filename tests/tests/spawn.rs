@@ -56,7 +56,7 @@ fn a_failed_start_is_an_error_in_the_client() {
         (&["eprint=no port", "exit=3"], "StartFailed 3 ", "no port\n"),
         (&["signal=9"], "StartFailed 137 cannot start the daemon: the daemon was killed by SIGKILL", ""),
         (&["ok"], "Misuse 70 cannot start the daemon: it exited with code 0 before it was ready", ""),
-        (&["pause"], "TimedOut 75 cannot start the daemon: it was not ready after 300ms", ""),
+        (&["pause"], "TimedOut 75 cannot start the daemon: it was not ready after 0.3 s", ""),
     ];
     for (words, stdout, stderr) in cases {
         let family = Family::new();
@@ -167,7 +167,7 @@ fn the_client_adopts_orphans() {
 #[test]
 fn misuse() {
     for (name, says) in [
-        ("DAEMON_THREAD", "Misuse 70 cannot become a daemon: the process already has threads"),
+        ("DAEMON_THREAD", "Misuse 70 cannot become a daemon: the process already has 1 other thread: "),
         ("DAEMON_FOREGROUND", "InvalidOption 64 cannot use foreground = true: `spawn` always detaches"),
     ] {
         let family = Family::new();
@@ -203,12 +203,13 @@ fn the_client_is_killed() {
     drop(client);
 }
 
-/// The launcher is killed: the client gets an error, and the daemon ends.
+/// The launcher is killed: the client gets an error at once, and the daemon ends when it says that it is ready.
 #[test]
 fn the_launcher_is_killed() {
     let family = Family::new();
     let pid_file = family.path("pid");
-    let client = launch(&family, "spawn", &pid_file).args(["touch=body", "pause"]).start();
+    let words = ["touch=body", "wait=go", "notify", "touch=ready", "pause"];
+    let client = launch(&family, "spawn", &pid_file).args(words).start();
     let daemon = family.daemon();
     let launcher = until("the launcher is its parent", || {
         Proc::of(daemon.pid)
@@ -216,10 +217,16 @@ fn the_launcher_is_killed() {
             .filter(|parent| Proc::of(*parent).is_some_and(|it| it.ppid == client.pid()))
     });
     kill(Pid::from_raw(launcher), Signal::SIGKILL).expect("it lives");
-    let end = client.end();
-    end.assert_code(9);
-    assert!(end.stdout.starts_with("StartFailed 71 cannot start the daemon: the launcher was killed"), "{end:?}");
-    family.assert_gone();
+    let says = "StartFailed 71 cannot start the daemon: the launcher was killed";
+    until("the client's error", || client.stdout().starts_with(says).then_some(()));
+    assert!(Proc::lives(daemon.pid) && Family::is_locked(&pid_file), "the daemon has ended at once");
+    symlink("-", family.path("go")).expect("a mark");
+    client
+        .end()
+        .assert_code(9)
+        .assert_stderr("verbs: cannot start the daemon: the launcher has died; start it again\n");
+    family.assert_nothing_left(&pid_file);
+    assert!(!family.path("ready").is_symlink(), "the daemon goes on");
 }
 
 /// Ready is told by the pid file, in the background and by `is_ready` of anybody.

@@ -1,87 +1,164 @@
-//! Processes that hold the lock of a pid file and are not its daemon: a start and `Instance` say at once who it is.
+//! Processes that hold the lock of a pid file and are not its daemon: a start and `Instance` say what can be known, each within
+//! its time, and nobody else is signalled.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant as Clock};
 
-use daemon_runtime::Instance;
+use daemon_runtime::{Instance, State};
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::accounts::AS_NOBODY;
-use tests::{DEADLINE, End, Family, Launch, Proc, Running, until};
+use tests::{DEADLINE, Family, Launch, Proc, Running, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
-/// At once: long before a start would have waited long enough for another one.
-const SOON: Duration = Duration::from_secs(3);
+
+/// As long as a start, or `Instance`, waits for another one to write its pid.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// As long as they wait for the launcher of a daemon that has ended, which has still to clear away.
+const LAUNCHER_PATIENCE: Duration = Duration::from_secs(1);
 
 fn launch<'a>(family: &'a Family, pid_file: &Path) -> Launch<'a> {
     family.launch(READY).env("DAEMON_PID_FILE", pid_file)
 }
 
-/// A directory that everybody may look into, with an empty pid file.
-fn family() -> Family {
+/// A directory that everybody may look into, with a pid file.
+fn family(content: &str) -> Family {
     let family = Family::new();
     fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("its mode");
-    fs::write(family.path("pid"), "").expect("a file");
+    fs::write(family.path("pid"), content).expect("a file");
     family
 }
 
-/// flock(1), which opens a file to read, by way of `who`; it has the lock when this returns.
+/// flock(1), which opens a file to read, by way of `who`; it has the lock when this returns. It becomes sleep(1).
 fn lock<'a>(family: &'a Family, who: &[&str], how: &str, pid_file: &Path) -> Running<'a> {
-    let launch = family.through(who, "flock").arg(how).arg(pid_file).args(["sleep", "1000"]);
+    let launch = family.through(who, "flock").args(["--no-fork", how]).arg(pid_file).args(["sleep", "1000"]);
     let stranger = launch.start();
     until("the lock", || Family::is_locked(pid_file).then_some(()));
     stranger
 }
 
+/// Fails unless a start says this at the end of its time.
 #[track_caller]
-fn assert_refused(end: &End, says: &str) {
-    end.assert_code(69).assert_one_line().assert_says(&[says]);
-    assert!(end.took < SOON, "it took {:?}", end.took);
+fn assert_refused(family: &Family, pid_file: &Path, time: Duration, says: &str) {
+    let end = launch(family, pid_file).run();
+    end.assert_code(69).assert_stderr(&format!("ready: cannot lock pid file {}: {says}\n", pid_file.display()));
+    assert_time(end.took, time);
 }
 
+/// The same of `Instance`.
 #[track_caller]
-fn assert_no_daemon(pid_file: &Path, says: &str) {
+fn assert_no_daemon(pid_file: &Path, time: Duration, says: &str) {
     let started = Clock::now();
     let error = Instance::at(pid_file).stop(DEADLINE).expect_err("there is no daemon");
+    let took = started.elapsed();
     assert_eq!(error.exit_code(), 69, "{error}");
-    assert!(error.to_string().contains(says), "{says:?} is not said: {error}");
-    assert!(started.elapsed() < SOON, "it took {:?}", started.elapsed());
+    assert_eq!(error.to_string(), format!("cannot find a daemon by pid file {}: {says}", pid_file.display()));
+    assert_time(took, time);
 }
 
-/// Whoever may read the file can lock it; so can root, by a tool.
+#[track_caller]
+fn assert_time(took: Duration, time: Duration) {
+    assert!(took >= time && took < time + Duration::from_secs(3), "it took {took:?} and not {time:?}");
+}
+
+const OTHER_START: &str = "another start is under way, or another process holds it; \
+                           find out by lslocks(8) which process has it";
+
+/// Whoever may read an empty file can lock it, and cannot be told from a start that is under way.
+fn holder_of_an_empty_file(who: &[&str]) {
+    let family = family("");
+    let pid_file = family.path("pid");
+    let stranger = lock(&family, who, "-x", &pid_file);
+    assert_eq!(Instance::at(&pid_file).state().expect("it can be seen"), State::Starting);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let says = "a process holds it that has not written its pid; find out by lslocks(8) which process has it";
+            assert_no_daemon(&pid_file, PATIENCE, says);
+        });
+        assert_refused(&family, &pid_file, PATIENCE, OTHER_START);
+    });
+    stranger.signal(Signal::SIGKILL);
+    until("its end", || (!Family::is_locked(&pid_file)).then_some(()));
+    launch(&family, &pid_file).run().assert_code(0);
+}
+
+#[test]
+fn process_that_holds_an_empty_file() {
+    holder_of_an_empty_file(&[]);
+}
+
 #[test]
 #[ignore = "needs root"]
-fn reader_of_the_pid_file() {
-    let as_nobody = [&["setpriv"], &AS_NOBODY[..]].concat();
-    for who in [&as_nobody[..], &[]] {
-        for how in ["-x", "-s"] {
-            let family = family();
-            let pid_file = family.path("pid");
-            let stranger = lock(&family, who, how, &pid_file);
-            let says = format!(
-                "held by process {} (flock), which is no daemon of this pid file; \
-                 end it, and put the pid file into a directory that strangers cannot enter",
-                stranger.pid()
-            );
-            assert_refused(&launch(&family, &pid_file).run(), &says);
-            match how {
-                "-x" => assert_no_daemon(&pid_file, &says),
-                // A shared lock does not hide that there is none.
-                _ => assert_no_daemon(&pid_file, "no process holds it"),
-            }
+fn reader_that_holds_an_empty_file() {
+    holder_of_an_empty_file(&[&["setpriv"], &AS_NOBODY[..]].concat());
+}
+
+/// A shared lock does not hide that there is no daemon, and a start waits for its end.
+#[test]
+fn holder_of_a_shared_lock() {
+    for content in ["", "4711\n"] {
+        let family = family(content);
+        let pid_file = family.path("pid");
+        let stranger = lock(&family, &[], "-s", &pid_file);
+        let daemon = Instance::at(&pid_file);
+        assert_eq!(daemon.state().expect("it can be seen"), State::Stopped);
+        assert_no_daemon(&pid_file, Duration::ZERO, "no process holds it; start it, or correct the path");
+        let says = "other processes hold shared locks of it; find out by lslocks(8) which process has it";
+        assert_refused(&family, &pid_file, PATIENCE, says);
+        thread::scope(|scope| {
+            let late = scope.spawn(|| launch(&family, &pid_file).run());
+            until("the start waits", || family.members().len().eq(&2).then_some(()));
             stranger.signal(Signal::SIGKILL);
-        }
+            late.join().expect("no panic").assert_code(0).assert_stderr("");
+        });
     }
 }
 
-/// He waits while the daemon runs, and has the lock as soon as that ends.
+/// The number in the file is of a process that has ended: only a launcher, for a moment, may hold it then.
+#[test]
+fn holder_of_a_dead_daemons_file() {
+    let mut child = std::process::Command::new("true").spawn().expect("a child");
+    child.wait().expect("its end");
+    for line_end in ["", "\n"] {
+        let family = family(&format!("{}{line_end}", child.id()));
+        let pid_file = family.path("pid");
+        let before = fs::read_to_string(&pid_file).expect("a pid file");
+        let _stranger = lock(&family, &[], "-x", &pid_file);
+        let left = format!("that {} has left", child.id());
+        let lslocks = "find out by lslocks(8) which process has it";
+        assert_refused(&family, &pid_file, LAUNCHER_PATIENCE, &format!("held by a process {left}; {lslocks}"));
+        assert_no_daemon(&pid_file, LAUNCHER_PATIENCE, &format!("a process holds it {left}; {lslocks}"));
+        assert_eq!(fs::read_to_string(&pid_file).expect("a pid file"), before);
+    }
+}
+
+/// Whoever holds the lock of a file in which a living process's number stands is believed by a start, which signals nobody.
+#[test]
+fn holder_of_a_file_with_a_living_process() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let other = family.launch(env!("CARGO_BIN_EXE_pausing")).start();
+    fs::write(&pid_file, format!("{}\n", other.pid())).expect("a pid file");
+    let lock = Flock::lock(File::open(&pid_file).expect("the file"), FlockArg::LockExclusiveNonblock);
+    let lock = lock.map_err(|(_, errno)| errno).expect("nobody else has the lock");
+    let says = format!("held by process {}; stop it first, or choose another pid file", other.pid());
+    assert_refused(&family, &pid_file, Duration::ZERO, &says);
+    assert!(Proc::lives(other.pid()), "it was signalled");
+    drop(lock);
+    launch(&family, &pid_file).run().assert_code(0);
+    assert!(Proc::lives(other.pid()), "it was signalled");
+}
+
+/// He waits while the daemon runs, and has the lock as soon as that ends, which has emptied the file.
 #[test]
 #[ignore = "needs root"]
 fn reader_that_waits_for_the_lock() {
-    let family = family();
+    let family = family("");
     let pid_file = family.path("pid");
     launch(&family, &pid_file).env("DAEMON_USER", "daemon").args(["notify", "pause"]).run().assert_code(0);
     let daemon = family.named("ready");
@@ -90,10 +167,7 @@ fn reader_that_waits_for_the_lock() {
     until("it waits", || Proc::status(stranger.pid()).filter(|status| status["State"].starts_with('S')));
     Instance::at(&pid_file).stop(DEADLINE).expect("the daemon can be stopped");
     until("it has the lock", || Proc::of(family.named("sleep").pid));
-    assert_refused(
-        &launch(&family, &pid_file).run(),
-        &format!("held by process {} (flock), which is no daemon", stranger.pid()),
-    );
+    assert_refused(&family, &pid_file, PATIENCE, OTHER_START);
     assert!(!Proc::lives(daemon.pid), "it is not stopped");
     stranger.signal(Signal::SIGKILL);
 }
@@ -115,12 +189,9 @@ fn child_of_a_daemon_that_was_killed() {
         });
         kill(Pid::from_raw(daemon), Signal::SIGKILL).expect("it lives");
         until("its end", || (!Proc::lives(daemon)).then_some(()));
-        let says = format!(
-            "the daemon, process {daemon}, has ended, but process {child} (ready), which it has started, holds the lock; \
-             end that process"
-        );
-        assert_no_daemon(&pid_file, &says);
-        assert_refused(&launch(&family, &pid_file).run(), &says);
+        let (left, lslocks) = (format!("that {daemon} has left"), "find out by lslocks(8) which process has it");
+        assert_no_daemon(&pid_file, LAUNCHER_PATIENCE, &format!("a process holds it {left}; {lslocks}"));
+        assert_refused(&family, &pid_file, LAUNCHER_PATIENCE, &format!("held by a process {left}; {lslocks}"));
         kill(Pid::from_raw(child), Signal::SIGKILL).expect("it lives");
         family.assert_gone();
         fs::remove_file(family.path("body")).expect("a mark");
@@ -129,12 +200,19 @@ fn child_of_a_daemon_that_was_killed() {
     }
 }
 
-/// The number of a daemon in a container is a thread's out here, which is neither taken for the daemon nor signalled.
+/// The number of a daemon in a container is a thread's out here, which `Instance` does not take for the daemon, nor signals.
 #[test]
 #[ignore = "needs root"]
 fn number_of_a_thread() {
-    for (user, code) in [(None, 69), (Some("nobody"), 77)] {
-        let family = family();
+    for (user, code, says) in [
+        (None, 69, "a process holds it that NUMBER has left; find out by lslocks(8) which process has it"),
+        (
+            Some("nobody"),
+            77,
+            "it belongs to user 65534, and process NUMBER does not; ask in the pid namespace, or container,",
+        ),
+    ] {
+        let family = family("");
         let pid_file = family.path("pid");
         let (send, number) = std::sync::mpsc::channel();
         let (_kept, ended) = std::sync::mpsc::channel::<()>();
@@ -152,11 +230,9 @@ fn number_of_a_thread() {
         until("the pid file", || (fs::read_to_string(&pid_file).ok()? == format!("{number}\n")).then_some(()));
         let error = Instance::at(&pid_file).stop_or_kill(DEADLINE).expect_err("it is not there");
         assert_eq!(error.exit_code(), code, "{error}");
-        assert!(error.to_string().contains("ask in the pid namespace, or container, of the daemon"), "{error}");
-        assert_refused(
-            &launch(&family, &pid_file).run(),
-            &format!("process {number} does not hold it; ask in the pid namespace, or container, of the daemon"),
-        );
+        assert!(error.to_string().contains(&says.replace("NUMBER", &number.to_string())), "{error}");
+        let held = format!("held by process {number}; stop it first, or choose another pid file");
+        assert_refused(&family, &pid_file, Duration::ZERO, &held);
         drop(running);
     }
 }
@@ -165,7 +241,7 @@ fn number_of_a_thread() {
 #[test]
 #[ignore = "needs root"]
 fn names_that_are_no_text() {
-    let family = family();
+    let family = family("");
     fs::set_permissions(family.directory(), Permissions::from_mode(0o1777)).expect("its mode");
     let (pid_file, program) = (family.path("pid"), family.path("цццццццццц"));
     let script =

@@ -103,9 +103,8 @@ fn foreground_leaves_the_process_as_it_is() {
     let opened: Vec<_> = fds.iter().filter(|(fd, _)| **fd > 2 && **fd != 100).collect();
     let [(_, listener)] = opened[..] else { panic!("not only its listener: {opened:#?}") };
     assert!(listener.to_string_lossy().starts_with("socket:"), "{opened:#?}");
-    // What a daemon is everywhere.
-    assert_eq!(server_proc.cwd, Path::new("/"));
-    assert_eq!(server_proc.umask, 0o022);
+    assert_eq!(server_proc.cwd, family.directory());
+    assert_eq!(server_proc.umask, 0o077);
     server.signal(Signal::SIGTERM);
     server.end().assert_signal(Signal::SIGTERM);
 }
@@ -188,7 +187,7 @@ fn notifies_of_a_failed_start() {
         (&["--user", "no-such-user"], 67, 0, "cannot find user no-such-user"),
         // ENOENT.
         (&["--pid-file", &missing], 73, 2, &missing),
-        (&["--pid-file", &format!("{missing}\nREADY=1\n")], 73, 2, "pid\\nREADY=1\\n: No such file"),
+        (&["--pid-file", &format!("{missing}\nREADY=1\n")], 73, 2, "pid\\nREADY=1\\n: its directory does not exist"),
     ];
     for (args, code, errno, says) in failing {
         family.launch(SERVER).args(*args).env("NOTIFY_SOCKET", &path).run().assert_code(*code);
@@ -198,8 +197,35 @@ fn notifies_of_a_failed_start() {
         assert!(status.contains(says), "{message:?}");
         assert!(!has(&message, "READY=1"), "{message:?}");
     }
+    // systemd ignores a message that is longer than 4,096 bytes.
+    let long = format!("{missing}/{}", format!("{}/", "€".repeat(80)).repeat(15));
+    family.launch(SERVER).args(["--pid-file", &long]).env("NOTIFY_SOCKET", &path).run().assert_code(73);
+    let message = receive(&socket);
+    let status = message.lines().find_map(|line| line.strip_prefix("STATUS=")).expect("a status");
+    assert_eq!(status.chars().count(), 1000, "{message:?}");
     socket.set_nonblocking(true).expect("a socket need not wait");
     assert!(socket.recv(&mut [0]).is_err(), "it is told more than once");
+}
+
+/// The logs of a program in the foreground are its supervisor's: a SIGHUP does not end it, and nothing is told.
+#[test]
+fn a_hangup_is_not_told() {
+    let family = Family::new();
+    let path = family.path("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    let launch = family.launch(env!("CARGO_BIN_EXE_ready")).env("NOTIFY_SOCKET", &path);
+    let launch = launch.env("DAEMON_REOPEN_ON_SIGHUP", "").env("DAEMON_STDERR", family.path("log"));
+    let server = launch.args(["touch=early", "wait=go", "notify", "touch=body", "wait=end", "exit=0"]).start();
+    for (at, mark) in [("early", "go"), ("body", "end")] {
+        family.at(at);
+        server.signal(Signal::SIGHUP);
+        fs::write(family.path(mark), "").expect("a mark");
+    }
+    server.end().assert_code(0).assert_stderr("");
+    assert_eq!(receive(&socket), "READY=1");
+    socket.set_nonblocking(true).expect("a socket need not wait");
+    assert!(socket.recv(&mut [0]).is_err(), "a reload is told");
+    assert!(!family.path("log").exists(), "a log is opened");
 }
 
 /// Only a start can fail: a client's command that is done with code 0 tells nothing.

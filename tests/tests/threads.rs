@@ -54,7 +54,7 @@ fn joined_panic_is_no_failure() {
 #[test]
 fn the_wait_can_be_limited() {
     let family = Family::new();
-    let line = "waits_for_threads: after 50ms these threads still run: worker\n";
+    let line = "waits_for_threads: after 0.05 s these threads still run: worker\n";
     end(&family, "limited").assert_code(0).assert_stderr(line);
 }
 
@@ -102,6 +102,6 @@ fn no_new_privileges_of_a_process_with_threads() {
     let family = Family::new();
     let launch = family.launch(READY).env("DAEMON_FOREGROUND", "1").env("DAEMON_THREAD", "1");
     let end = launch.env("DAEMON_NO_NEW_PRIVILEGES", "").run();
-    end.assert_code(70).assert_one_line().assert_says(&["the process already has threads"]);
+    end.assert_code(70).assert_one_line().assert_says(&["the process already has 1 other thread"]);
     family.assert_gone();
 }

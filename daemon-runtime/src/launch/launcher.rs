@@ -1,62 +1,68 @@
 //! The launcher: it waits until the daemon is ready; or it ends what has been started, and says why.
 
-use std::net::Shutdown;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::libc::{self, c_int};
-use nix::sys::signal::{SigSet, Signal, kill, killpg, raise};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::libc::{self, WNOHANG, WNOWAIT, c_int};
+use nix::sys::signal::{SigSet, Signal, killpg, raise};
 use nix::unistd::{Pid, getpgid};
 
-use super::message::{Message, send_error};
-use super::{close, failed};
-use crate::error::{Error, ErrorKind, Result, Step};
-use crate::report::report;
-use crate::step::log::CreatedLogs;
-use crate::step::pid_file::PidFile;
-use crate::step::signal_mask::BlockedSignals;
-use crate::step::termination::TERMINATION_SIGNALS;
+use super::exit_with;
+use super::message::{self, Message};
+use super::signals::SignalSocket;
+use crate::error::{Error, ErrorKind, OrFail, Result, Step};
+use crate::report::{report, seconds};
 use crate::sys::{self, Children, ExitStatus, retry, waitid};
 
-/// How long processes that were asked to end may take before they are killed, and the killed ones until they are gone.
+/// How long processes that were told to end may take before they are killed, and the killed ones until they are gone.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The launcher's view of a start.
-pub(super) struct Launcher<'a> {
+pub(crate) struct Launcher<'a> {
     /// Unreaped until the launcher ends, so that the numbers of this process and of its group stay theirs.
     pub(super) leader: Pid,
-    pub(super) leader_ended: bool,
-    /// As the session leader has told it.
-    pub(super) daemon: Option<Pid>,
-    pub(super) ready: bool,
+    /// By which a session leader that stays tells how the daemon has ended. `None` where the launcher sees that itself: the daemon
+    /// is its child as soon as the session leader has exited.
+    pub(super) leader_channel: Option<UnixStream>,
     /// `None` after the daemon's end was closed.
     pub(super) channel: Option<UnixStream>,
-    pub(super) adopts_orphans: bool,
+    pub(super) progress: Progress,
+    pub(super) signals: SignalSocket,
+    pub(super) limit: Duration,
     /// Who waits for this process: [`Daemon::spawn`](crate::Daemon::spawn).
     pub(super) client: Option<&'a UnixStream>,
-    pub(super) signals: LauncherSignals,
-    pub(super) started: Instant,
-    pub(super) limit: Duration,
-    pub(super) pid_file: Option<PidFile>,
-    pub(super) created_logs: CreatedLogs,
+}
+
+/// How far the start is. The session leader and the daemon tell of it, in either order.
+#[derive(Clone, Copy)]
+pub(super) enum Progress {
+    Forked,
+    Started(Pid),
+    Ready(Pid),
+    Ended,
+}
+
+/// What the launcher waits for.
+enum Event {
+    Signal(Signal),
+    ChildEnded,
+    Message(Message),
+    /// The daemon's end of its channel is closed. It is dead; or it has executed another program, which can never be ready.
+    Closed,
+    ClientDied,
+    Deadline,
 }
 
 /// Why a start ends without a daemon.
-enum FailedStart {
+pub(crate) enum FailedStart {
     /// The session leader or the daemon has exited with this code, and has said why.
     Exited(c_int),
-    /// The daemon has exited with 0 before it was ready.
-    NeverReady,
-    Killed(&'static str, c_int),
-    /// It has ended, and how cannot be seen here.
-    Unseen,
-    TimedOut(Duration),
+    /// The session leader or the daemon is dead, and has not said why.
+    Dead(Error),
     Interrupted(Signal),
-    /// The client that waits for the launcher has died.
-    ClientDied,
+    /// The daemon may still run.
     Failed(Error),
 }
 
@@ -66,202 +72,251 @@ impl From<Error> for FailedStart {
     }
 }
 
-impl FailedStart {
-    fn into_error(self) -> Error {
-        let failed = |kind, why: String| Error::new(Step::Ready, kind, "start the daemon", why);
-        match self {
-            FailedStart::Exited(code) => {
-                failed(ErrorKind::StartFailed, format!("it exited with code {code} before it was ready"))
-                    .with_exit_code(code)
-            }
-            FailedStart::NeverReady => failed(ErrorKind::Misuse, "it exited with code 0 before it was ready".into())
-                .advise("call ready.notify() before main returns"),
-            FailedStart::Killed(process, signal) => {
-                let name =
-                    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |name| name.to_string());
-                failed(ErrorKind::StartFailed, format!("the {process} was killed by {name}"))
-                    .with_exit_code(128 + signal)
-            }
-            FailedStart::Unseen => failed(ErrorKind::StartFailed, "it ended before it was ready".into())
-                .advise("read what it has printed; its exit code cannot be seen here"),
-            FailedStart::TimedOut(limit) => failed(ErrorKind::TimedOut, format!("it was not ready after {limit:?}"))
-                .advise("call ready.notify() in time, or raise start_timeout"),
-            FailedStart::Interrupted(signal) => {
-                failed(ErrorKind::Interrupted, format!("it was interrupted by {signal}; nothing is left running"))
-                    .with_exit_code(128 + signal as c_int)
-            }
-            FailedStart::ClientDied => {
-                failed(ErrorKind::Interrupted, "the process that starts it has died; nothing is left running".into())
-            }
-            FailedStart::Failed(error) => error,
-        }
-    }
+fn failed(kind: ErrorKind, why: impl std::fmt::Display) -> Error {
+    Error::new(Step::Ready, kind, "start the daemon", why)
 }
 
-/// What [`Launcher::wait`] has seen.
-struct Events {
-    signal: bool,
-    message: bool,
-    client_died: bool,
+impl FailedStart {
+    fn of_process(name: &str, status: ExitStatus) -> Self {
+        match status {
+            ExitStatus::Exited(0) => FailedStart::Dead(
+                failed(ErrorKind::Misuse, "it exited with code 0 before it was ready")
+                    .advise("call ready.notify() before main returns"),
+            ),
+            ExitStatus::Exited(code) => FailedStart::Exited(code),
+            ExitStatus::Killed(number) => {
+                let signal = Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |it| it.to_string());
+                let error = failed(ErrorKind::StartFailed, format_args!("the {name} was killed by {signal}"));
+                FailedStart::Dead(error.with_exit_code(128 + number))
+            }
+        }
+    }
+
+    fn into_error(self) -> Error {
+        match self {
+            FailedStart::Exited(code) => {
+                failed(ErrorKind::StartFailed, format_args!("it exited with code {code} before it was ready"))
+                    .with_exit_code(code)
+            }
+            FailedStart::Interrupted(signal) => {
+                failed(ErrorKind::Interrupted, format_args!("it was interrupted by {signal}; nothing is left running"))
+                    .with_exit_code(128 + signal as c_int)
+            }
+            FailedStart::Dead(error) | FailedStart::Failed(error) => error,
+        }
+    }
 }
 
 impl Launcher<'_> {
-    /// Waits until the start has ended, and exits as it has ended.
-    pub(super) fn wait_and_exit(mut self, daemon_end: UnixStream) -> ! {
-        // Only the daemon holds its end, so that its death is seen at the other.
-        match close(daemon_end).map_err(FailedStart::from).and_then(|()| self.wait_until_ready()) {
-            // daemon(7), step 15.
-            Ok(()) => {
-                if let Some(client) = self.client {
-                    // The exit code says the same.
-                    let _ = Message::Go.send(client);
-                }
-                // It has ended. A parent that adopts orphans, and is no init, would not wait for it.
-                let _ = waitid(Children::One(self.leader), 0);
-                sys::exit_now(0)
-            }
-            Err(reason) => self.abort(reason),
-        }
-    }
-
     /// Waits until the daemon is ready, and lets it go on.
-    fn wait_until_ready(&mut self) -> std::result::Result<(), FailedStart> {
+    pub(crate) fn wait_until_ready(&mut self) -> std::result::Result<(), FailedStart> {
+        let deadline = Instant::now().checked_add(self.limit);
+        self.signals.unblock()?;
         loop {
-            let deadline = self.started.checked_add(self.limit);
-            // Until the session leader has ended, nothing is decided by a message, and each wake-up takes processor time.
-            let channel = self.channel.as_ref().filter(|_| self.leader_ended);
-            let events = self.wait(deadline, channel, self.client)?.ok_or(FailedStart::TimedOut(self.limit))?;
-            if events.signal {
-                self.read_signals()?;
+            match self.wait(deadline)? {
+                Event::Signal(signal) => return Err(FailedStart::Interrupted(signal)),
+                Event::Message(Message::Started(daemon)) => self.note_started(daemon),
+                Event::Message(Message::Ready(daemon)) => self.progress = Progress::Ready(daemon),
+                Event::Message(Message::Ended(status)) => {
+                    self.progress = Progress::Ended;
+                    return Err(FailedStart::of_process("daemon", status));
+                }
+                Event::Message(Message::Go | Message::Stop) => {
+                    return Err(Error::system(Step::Launch, LISTEN, Errno::EBADMSG).into());
+                }
+                Event::Closed => self.channel = None,
+                Event::ChildEnded => {}
+                Event::ClientDied => {
+                    let why = "the process that starts it has died; nothing is left running";
+                    return Err(failed(ErrorKind::Interrupted, why).into());
+                }
+                Event::Deadline => {
+                    let why = format!("it was not ready after {}", seconds(self.limit));
+                    return Err(failed(ErrorKind::TimedOut, why)
+                        .advise("look at what it has printed, or try again")
+                        .into());
+                }
             }
-            if events.client_died {
-                return Err(FailedStart::ClientDied);
-            }
-            if events.message {
-                self.read_message()?;
-            }
-            self.check_children()?;
-            // A message that is left unread would reset the socket when this process exits, before `Go` is read.
-            if self.ready && self.leader_ended && self.daemon.is_some() && self.send_go()? {
+            let is_certain_to_live = self.check_children()?;
+            if matches!(self.progress, Progress::Ready(_)) && is_certain_to_live && self.send_go()? {
                 return Ok(());
             }
         }
     }
 
-    /// Waits for a signal, or for the daemon or the client; `None` is the deadline.
-    fn wait(
-        &self,
-        deadline: Option<Instant>,
-        channel: Option<&UnixStream>,
-        client: Option<&UnixStream>,
-    ) -> Result<Option<Events>> {
-        // poll(2) passes over what has the number -1.
-        let of = |socket: Option<&UnixStream>| pollfd(socket.map_or(-1, AsRawFd::as_raw_fd));
-        let mut polled = [pollfd(self.signals.fd()), of(channel), of(client)];
-        let events = retry(|| {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            // Without a deadline, a wake-up in some weeks does no harm.
-            sys::poll(&mut polled, left.unwrap_or(Duration::MAX))
-        });
-        match events.map_err(|errno| failed("wait for the daemon", errno))? {
-            0 => Ok(None),
-            _ => {
-                let happened = |at: usize| polled[at].revents != 0;
-                Ok(Some(Events { signal: happened(0), message: happened(1), client_died: happened(2) }))
-            }
+    /// Exits, as the start has succeeded: daemon(7), step 15.
+    pub(crate) fn exit_well(self) -> ! {
+        if let (Some(client), Some(daemon)) = (self.client, self.daemon()) {
+            // If the client has died, nobody waits for this.
+            let _ = message::tell_client(client, Ok(daemon));
+        }
+        // A session leader that has stayed is needed no more. A parent that adopts orphans, and is no init, would not reap it.
+        let _ = sys::kill(self.leader, libc::SIGKILL);
+        let _ = waitid(Children::One(self.leader), 0);
+        sys::exit_now(0)
+    }
+
+    /// Waits for what happens next. Of several things, who sees the daemon's end is heard before the daemon.
+    fn wait(&self, deadline: Option<Instant>) -> Result<Event> {
+        // Until a session leader that does not stay has ended, nothing is decided by a message, and each wake-up takes time.
+        let channel = self.channel.as_ref().filter(|_| self.leader_channel.is_some() || self.leader_has_ended());
+        let sockets = [Some(&self.signals.receiver), self.leader_channel.as_ref(), channel, self.client];
+        let receive = |channel| Message::receive(channel).or_fail(Step::Launch, LISTEN);
+        Ok(match (poll(sockets, deadline).or_fail(Step::Launch, "wait for the daemon")?, sockets) {
+            (None, _) => Event::Deadline,
+            (Some(0), _) => self.signals.read()?.map_or(Event::ChildEnded, Event::Signal),
+            // A session leader that is dead is a child that has ended.
+            (Some(1), [_, Some(leader), ..]) => receive(leader)?.map_or(Event::ChildEnded, Event::Message),
+            (Some(2), [_, _, Some(daemon), _]) => receive(daemon)?.map_or(Event::Closed, Event::Message),
+            _ => Event::ClientDied,
+        })
+    }
+
+    fn daemon(&self) -> Option<Pid> {
+        match self.progress {
+            Progress::Started(daemon) | Progress::Ready(daemon) => Some(daemon),
+            Progress::Forked | Progress::Ended => None,
         }
     }
 
-    /// Reads the daemon's pid, or that it is ready. The two come from two processes, in either order.
-    fn read_message(&mut self) -> Result<()> {
-        let Some(channel) = &self.channel else { return Ok(()) };
-        match Message::receive(channel).map_err(|errno| failed("listen to the daemon", errno))? {
-            Some(Message::Started(pid)) => self.daemon = Some(pid),
-            Some(Message::Ready) => self.ready = true,
-            Some(Message::Go | Message::DaemonReady(_)) => return Err(failed("listen to the daemon", Errno::EBADMSG)),
-            // Its death will be seen next; or it has executed another program, which can never be ready.
-            None => self.channel = None,
+    fn note_started(&mut self, daemon: Pid) {
+        if let Progress::Forked = self.progress {
+            self.progress = Progress::Started(daemon);
         }
-        Ok(())
     }
 
-    fn read_signals(&mut self) -> std::result::Result<(), FailedStart> {
-        while let Some(signal) = self.signals.read()? {
-            if signal != Signal::SIGCHLD {
-                return Err(FailedStart::Interrupted(signal));
-            }
-        }
-        Ok(())
+    fn leader_has_ended(&self) -> bool {
+        !lives(self.leader, WNOWAIT)
     }
 
-    /// Checks whether the session leader has ended, as it should, and whether the daemon has, as it should not.
-    fn check_children(&mut self) -> std::result::Result<(), FailedStart> {
-        let ended = |pid| waitid(Children::One(pid), libc::WNOWAIT);
-        let failed = |errno| failed("look for the daemon", errno);
-        if !self.leader_ended {
-            match ended(self.leader).map_err(failed)? {
-                None => return Ok(()),
-                Some(ExitStatus::Exited(0)) => self.leader_ended = true,
-                Some(ExitStatus::Exited(code)) => return Err(FailedStart::Exited(code)),
-                Some(ExitStatus::Killed(signal)) => return Err(FailedStart::Killed("session leader", signal)),
-            }
+    /// Checks that session leader and daemon have not ended but as they should. Returns whether it is certain that the daemon lives.
+    fn check_children(&self) -> std::result::Result<bool, FailedStart> {
+        let ended = |pid| waitid(Children::One(pid), WNOHANG | WNOWAIT).or_fail(Step::Launch, "look for the daemon");
+        match (ended(self.leader)?, &self.leader_channel) {
+            (None, stays) => return Ok(stays.is_some()),
+            (Some(ExitStatus::Exited(0)), None) => {}
+            (Some(status), _) => return Err(FailedStart::of_process("session leader", status)),
         }
         // Its pid was sent before the session leader ended, and is read next if it has not been yet.
-        let Some(daemon) = self.daemon else { return Ok(()) };
-        match ended(daemon) {
-            Ok(None) => Ok(()),
-            Ok(Some(ExitStatus::Exited(0))) => Err(FailedStart::NeverReady),
-            Ok(Some(ExitStatus::Exited(code))) => Err(FailedStart::Exited(code)),
-            Ok(Some(ExitStatus::Killed(signal))) => Err(FailedStart::Killed("daemon", signal)),
-            Err(Errno::ECHILD) if !self.adopts_orphans => match self.channel {
-                Some(_) => Ok(()),
-                None => Err(FailedStart::Unseen),
-            },
-            Err(errno) => Err(failed(errno).into()),
-        }
+        let Some(daemon) = self.daemon() else { return Ok(false) };
+        ended(daemon)?.map_or(Ok(true), |status| Err(FailedStart::of_process("daemon", status)))
     }
 
     /// Lets the daemon go on; returns whether it was there to hear it.
-    ///
-    /// The client is told before, since that may fail. It believes so only when it is told, or sees by the exit code of this
-    /// process, that the daemon goes on.
     fn send_go(&mut self) -> Result<bool> {
-        let Some(channel) = &self.channel else { return Ok(false) };
-        if let (Some(client), Some(daemon)) = (self.client, self.daemon) {
-            Message::DaemonReady(daemon).send(client).map_err(|errno| failed("tell the client", errno))?;
-        }
-        match Message::Go.send(channel) {
-            Ok(()) => Ok(true),
+        match self.channel.as_ref().map(|channel| Message::Go.send(channel)) {
             // It has died since it was ready: its end, which is waited for, is the start's.
-            Err(Errno::EPIPE | Errno::ECONNRESET) => {
+            None => Ok(false),
+            Some(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
                 self.channel = None;
                 Ok(false)
             }
-            Err(errno) => Err(failed("let the daemon go on", errno)),
+            Some(sent) => sent.map(|()| true).or_fail(Step::Launch, "let the daemon go on"),
         }
     }
 
-    /// Ends what has been started, leaves nothing behind, says why, and exits as the start has ended.
-    fn abort(mut self, reason: FailedStart) -> ! {
+    /// Ends what has been started, and leaves no process behind.
+    ///
+    /// A call that fails here has no second way. The daemon ends by itself when it is ready and the launcher has gone without `Go`.
+    pub(crate) fn end_processes(&mut self, reason: &FailedStart) {
         // A daemon that says only now that it is ready need not wait for `Go`. If this fails, it waits until it is ended.
-        let _ = self.channel.as_ref().map(|channel| channel.shutdown(Shutdown::Write));
+        let _ = self.channel.as_ref().map(|channel| Message::Stop.send(channel));
         // The rest of a process group whose daemon is dead has nothing to finish.
-        let grace = match reason {
-            FailedStart::Exited(_) | FailedStart::NeverReady | FailedStart::Killed(..) | FailedStart::Unseen => None,
-            _ => Some(GRACE),
+        let is_dead = matches!(reason, FailedStart::Exited(_) | FailedStart::Dead(_));
+        let are_gone = !is_dead && self.signal_and_wait(Signal::SIGTERM) || self.signal_and_wait(Signal::SIGKILL);
+        if !are_gone {
+            let who = self.daemon().map_or("the daemon".into(), |daemon| format!("process {daemon}"));
+            report(&format!("{who} does not end, although SIGKILL was sent {} ago", seconds(GRACE)));
+        }
+        // The session leader that has stayed is of its group. Where nobody can wait for the members of that, they get this, and no
+        // more is known.
+        let _ = killpg(self.leader, Signal::SIGKILL);
+        let _ = waitid(Children::One(self.leader), 0);
+    }
+
+    /// Sends a signal to all processes of the start, and waits until they are gone; returns whether they are.
+    fn signal_and_wait(&mut self, signal: Signal) -> bool {
+        let deadline = Some(Instant::now() + GRACE);
+        let mut leader_had_ended = self.leader_has_ended();
+        self.signal_processes(signal);
+        while !self.are_gone() {
+            if self.leader_has_ended() && !leader_had_ended {
+                leader_had_ended = true;
+                // The daemon may have been forked after the signal had gone to the leader.
+                self.signal_processes(signal);
+            }
+            // The daemon's messages are not waited for: it may be saying that it is ready.
+            let sockets = [Some(&self.signals.receiver), self.leader_channel.as_ref()];
+            match (poll(sockets, deadline), sockets) {
+                // A second Ctrl-C means now.
+                (Ok(Some(0)), _) if matches!(self.signals.read(), Ok(Some(_))) => return false,
+                (Ok(Some(0)), _) => {}
+                (Ok(Some(1)), [_, Some(leader)]) => match Message::receive(leader) {
+                    Ok(Some(Message::Started(daemon))) => {
+                        self.note_started(daemon);
+                        self.signal_processes(signal);
+                    }
+                    // Where the session leader is dead too, nobody tells.
+                    _ => self.progress = Progress::Ended,
+                },
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Sends a signal to the session leader, its process group, and a daemon that has left it. Each has a process that is
+    /// not reaped yet, so that no number can be a stranger's.
+    fn signal_processes(&self, signal: Signal) {
+        let leader_ended = self.leader_has_ended();
+        // A session leader that stays has to tell of the daemon's end.
+        let spares_leader = self.leader_channel.is_some() && signal == Signal::SIGKILL && self.daemon().is_some();
+        if !spares_leader {
+            // Until it has called setsid it is in the launcher's group.
+            let _ = if leader_ended { Ok(()) } else { sys::kill(self.leader, signal as c_int) };
+            let _ = killpg(self.leader, signal);
+        }
+        let is_ours = |daemon: &Pid| match self.leader_channel {
+            Some(_) => !leader_ended,
+            // What the session leader has told is only believed of a child.
+            None => lives(*daemon, WNOWAIT),
         };
-        self.end_processes(grace);
-        drop(self.pid_file.take());
-        drop(self.created_logs);
-        // The signals that have come by now are answered by this end. One that comes from now on may end this process,
-        // which may have to write to a pipe that nobody reads.
-        while let Ok(Some(_)) = self.signals.read() {}
+        let is_elsewhere = |daemon: &Pid| spares_leader || getpgid(Some(*daemon)) != Ok(self.leader);
+        if let Some(daemon) = self.daemon().filter(is_elsewhere).filter(is_ours) {
+            let _ = sys::kill(daemon, signal as c_int);
+        }
+    }
+
+    /// Reaps those that have ended; returns whether none is left but the session leader.
+    fn are_gone(&mut self) -> bool {
+        if self.leader_channel.is_some() {
+            return matches!(self.progress, Progress::Ended) || self.leader_has_ended();
+        }
+        // Before the session leader has ended the daemon is not a child of this process.
+        if !self.leader_has_ended() || self.daemon().is_some_and(|daemon| lives(daemon, 0)) {
+            return false;
+        }
+        loop {
+            match waitid(Children::Group(self.leader), WNOHANG) {
+                // The children of a process that has ended come to this one, which adopts orphans.
+                Ok(Some(_)) => {}
+                // A member lives, and keeps the group's number in use.
+                Ok(None) => return false,
+                // ECHILD: nobody is left.
+                Err(_) => return true,
+            }
+        }
+    }
+
+    /// Says why the start has failed, and exits as it has ended. Signals end this process again: it may have to write to a pipe that
+    /// nobody reads.
+    pub(crate) fn exit_after(self, reason: FailedStart) -> ! {
         drop(self.signals);
         match (reason, self.client) {
             (reason, Some(client)) => {
                 let error = reason.into_error();
                 // If the client has died, nobody waits for this.
-                let _ = send_error(client, &error);
+                let _ = message::tell_client(client, Err(&error));
                 sys::exit_now(error.exit_code().into())
             }
             // It has said itself why.
@@ -275,128 +330,34 @@ impl Launcher<'_> {
                 }
                 sys::exit_now(128 + signal as c_int)
             }
-            (reason, None) => reason.into_error().exit_now(),
-        }
-    }
-
-    /// Ends the daemon and its process group, and waits until they are gone: SIGTERM, if there is a time of `grace`, and
-    /// then SIGKILL.
-    ///
-    /// A call that fails here has no second way. The daemon ends by itself when the launcher has gone without `Go`.
-    fn end_processes(&mut self, grace: Option<Duration>) {
-        for (signal, patience) in [(Signal::SIGTERM, grace), (Signal::SIGKILL, Some(GRACE))] {
-            let Some(patience) = patience else { continue };
-            self.signal_processes(signal);
-            let deadline = Instant::now() + patience;
-            loop {
-                let leader_had_ended = self.leader_ended;
-                if self.reap() {
-                    return;
-                }
-                if self.leader_ended && !leader_had_ended {
-                    // The daemon may have been forked after the signal had gone to the leader.
-                    self.signal_processes(signal);
-                }
-                // The daemon's messages are not waited for: it may be saying that it is ready. But its channel stays
-                // open: it would take the end of that for the launcher's death, and not end in its own way.
-                match self.wait(Some(deadline), None, None) {
-                    Ok(Some(_)) => {}
-                    Ok(None) | Err(_) => break,
-                }
-                // A second Ctrl-C means now.
-                if matches!(self.signals.read(), Ok(Some(signal)) if signal != Signal::SIGCHLD) {
-                    break;
-                }
-            }
-        }
-        let who = self.daemon.map_or("the daemon".into(), |daemon| format!("process {daemon}"));
-        report(&format!("{who} does not end, although SIGKILL was sent {GRACE:?} ago"));
-    }
-
-    /// Sends a signal to the session leader, its process group, and a daemon that has left it. Each has a process that is
-    /// not reaped yet, so that no number can be a stranger's.
-    fn signal_processes(&self, signal: Signal) {
-        // Until it has called setsid it is in the launcher's group.
-        if !self.leader_ended {
-            let _ = kill(self.leader, signal);
-        }
-        let _ = killpg(self.leader, signal);
-        // What the session leader has told is only believed of a child.
-        let is_child = |daemon: &Pid| matches!(waitid(Children::One(*daemon), libc::WNOWAIT), Ok(None));
-        let elsewhere = |daemon: &Pid| getpgid(Some(*daemon)) != Ok(self.leader);
-        if let Some(daemon) = self.daemon.filter(|daemon| elsewhere(daemon) && is_child(daemon)) {
-            let _ = kill(daemon, signal);
-        }
-    }
-
-    /// Reaps those that have ended; returns whether none is left. The session leader comes last.
-    fn reap(&mut self) -> bool {
-        let lives = |pid, flags| matches!(waitid(Children::One(pid), flags), Ok(None));
-        self.leader_ended = self.leader_ended || !lives(self.leader, libc::WNOWAIT);
-        // Before the session leader has ended it is not a child of this process.
-        if !self.leader_ended || self.daemon.is_some_and(|daemon| lives(daemon, 0)) {
-            return false;
-        }
-        loop {
-            match waitid(Children::Group(self.leader), 0) {
-                // The children of a process that has ended come to this one, the subreaper.
-                Ok(Some(_)) => {}
-                // A member lives, and keeps the group's number in use.
-                Ok(None) => return false,
-                // ECHILD: nobody is left.
-                Err(_) => return true,
-            }
+            (reason, None) => exit_with(&reason.into_error()),
         }
     }
 }
 
-fn pollfd(fd: RawFd) -> libc::pollfd {
-    libc::pollfd { fd, events: libc::POLLIN, revents: 0 }
+const LISTEN: &str = "listen to the daemon";
+
+/// Returns whether a child of this process lives. Unless `flags` has WNOWAIT, one that has ended is reaped.
+fn lives(pid: Pid, flags: c_int) -> bool {
+    matches!(waitid(Children::One(pid), WNOHANG | flags), Ok(None))
 }
 
-/// The signals that the launcher waits for: the death of a child, and what may interrupt a start.
-pub(crate) struct LauncherSignals {
-    fd: SignalFd,
-    blocked: BlockedSignals,
-}
-
-impl LauncherSignals {
-    /// Blocks them, and opens a descriptor to read them from: signalfd(2).
-    pub(crate) fn block() -> Result<Self> {
-        let failed = |errno| Error::system(Step::Signals, "wait for signals", errno);
-        let mut watched = SigSet::empty();
-        watched.add(Signal::SIGCHLD);
-        for signal in TERMINATION_SIGNALS {
-            // A program that ignores one (nohup, a shell's background job) goes on ignoring it; blocked, it would arrive.
-            if sys::disposition(signal as c_int).map_err(failed)?.sa_sigaction != libc::SIG_IGN {
-                watched.add(signal);
-            }
-        }
-        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        let fd = retry(|| SignalFd::with_flags(&watched, flags)).map_err(failed)?;
-        // The launcher must not die of writing to a daemon that has died.
-        watched.add(Signal::SIGPIPE);
-        Ok(LauncherSignals { fd, blocked: BlockedSignals::block(&watched)? })
-    }
-
-    fn fd(&self) -> RawFd {
-        self.fd.as_fd().as_raw_fd()
-    }
-
-    /// The mask that the program had.
-    pub(crate) fn mask_before(&self) -> SigSet {
-        self.blocked.mask_before()
-    }
-
-    fn read(&self) -> Result<Option<Signal>> {
-        let info = retry(|| self.fd.read_signal());
-        let info = info.map_err(|errno| Error::system(Step::Signals, "read a signal", errno))?;
-        Ok(info.and_then(|info| Signal::try_from(info.ssi_signo as c_int).ok()))
-    }
-
-    /// Closes the descriptor in a child. The signals stay blocked until the daemon has reset the mask.
-    pub(super) fn leave_blocked(self) {
-        // SignalFd closes the descriptor, and what is closed here is not the launcher's: nothing is lost if that fails.
-        self.blocked.leave_blocked();
-    }
+/// Waits until one of these can be read; returns the first one that can, or `None` at the deadline. Once in a second that is the
+/// first: what a signal handler could not write there is seen late, and not never.
+pub(super) fn poll<const N: usize>(
+    sockets: [Option<&UnixStream>; N],
+    deadline: Option<Instant>,
+) -> nix::Result<Option<usize>> {
+    const SECOND: Duration = Duration::from_secs(1);
+    // poll(2) passes over what has the number -1.
+    let fd = |socket: Option<&UnixStream>| socket.map_or(-1 as RawFd, AsRawFd::as_raw_fd);
+    let mut polled = sockets.map(|socket| libc::pollfd { fd: fd(socket), events: libc::POLLIN, revents: 0 });
+    let left = || deadline.map_or(SECOND, |deadline| deadline.saturating_duration_since(Instant::now()).min(SECOND));
+    let count = retry(|| sys::poll(&mut polled, left()))?;
+    let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+    Ok(match count {
+        0 if is_over => None,
+        0 => Some(0),
+        _ => polled.iter().position(|polled| polled.revents != 0),
+    })
 }

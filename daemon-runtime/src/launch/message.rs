@@ -1,80 +1,111 @@
 //! What the processes of a launch tell each other, and how it is encoded.
 
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::libc::pid_t;
-use nix::unistd::{Pid, read, write};
+use nix::libc::c_int;
+use nix::unistd::Pid;
 
-use crate::error::{Error, ErrorKind, Inner, Step};
-use crate::sys::retry;
+use crate::error::{Error, ErrorKind as Kind, Inner, Step};
+use crate::sys::ExitStatus;
 
-const PID_SIZE: usize = size_of::<pid_t>();
-/// A tag, and a pid or zeros, in this machine's byte order.
-const SIZE: usize = 1 + PID_SIZE;
+/// A tag, and a number in this machine's byte order.
+const SIZE: usize = 1 + size_of::<c_int>();
 
-/// One message. The socket keeps them apart (SOCK_SEQPACKET).
+/// One message. So short a text goes in one piece, also where two processes write.
+#[derive(Debug)]
 pub(crate) enum Message {
     /// From the session leader to the launcher: the daemon has been forked, with this pid.
     Started(Pid),
-    /// From the daemon to the launcher: it is ready.
-    Ready,
-    /// From the launcher to the daemon, and then to the client: the start has succeeded, and the launcher exits.
+    /// From a session leader that stays to the launcher: the daemon has ended.
+    Ended(ExitStatus),
+    /// From the daemon, with this pid, to the launcher: it is ready.
+    Ready(Pid),
+    /// From the launcher to the daemon: the start has succeeded.
     Go,
-    /// From the launcher to the client: the daemon, with this pid, is ready.
-    DaemonReady(Pid),
+    /// From the launcher to the daemon: the start has been given up, and the launcher says why.
+    Stop,
 }
 
 impl Message {
-    pub(crate) fn send(&self, channel: &UnixStream) -> nix::Result<()> {
-        let (tag, pid) = match self {
+    pub(crate) fn send(&self, mut channel: &UnixStream) -> io::Result<()> {
+        let (tag, number) = match self {
             Message::Started(pid) => (b's', pid.as_raw()),
-            Message::Ready => (b'r', 0),
+            Message::Ended(ExitStatus::Exited(code)) => (b'e', *code),
+            Message::Ended(ExitStatus::Killed(signal)) => (b'k', *signal),
+            Message::Ready(pid) => (b'r', pid.as_raw()),
             Message::Go => (b'g', 0),
-            Message::DaemonReady(pid) => (b'd', pid.as_raw()),
+            Message::Stop => (b'x', 0),
         };
         let mut bytes = [tag; SIZE];
-        bytes[1..].copy_from_slice(&pid.to_ne_bytes());
-        retry(|| write(channel, &bytes)).map(drop)
+        bytes[1..].copy_from_slice(&number.to_ne_bytes());
+        channel.write_all(&bytes)
     }
 
     /// Waits for the next message; `None` if the other end is closed.
-    pub(super) fn receive(channel: &UnixStream) -> nix::Result<Option<Message>> {
+    pub(crate) fn receive(mut channel: &UnixStream) -> io::Result<Option<Message>> {
         let mut bytes = [0; SIZE];
-        match retry(|| read(channel, &mut bytes)) {
+        match channel.read_exact(&mut bytes) {
             // Reset: closed, with something in it that nobody has read.
-            Ok(0) | Err(Errno::ECONNRESET) => return Ok(None),
+            Err(error) if [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset].contains(&error.kind()) => {
+                return Ok(None);
+            }
             read => read?,
-        };
-        Message::decode(bytes).map(Some).ok_or(Errno::EBADMSG)
-    }
-
-    fn decode([tag, pid @ ..]: [u8; SIZE]) -> Option<Message> {
-        let pid = Pid::from_raw(pid_t::from_ne_bytes(pid));
-        match tag {
-            b's' => Some(Message::Started(pid)),
-            b'r' => Some(Message::Ready),
-            b'g' => Some(Message::Go),
-            b'd' => Some(Message::DaemonReady(pid)),
-            _ => None,
         }
+        let [tag, number @ ..] = bytes;
+        let number = c_int::from_ne_bytes(number);
+        Ok(Some(match tag {
+            b's' => Message::Started(Pid::from_raw(number)),
+            b'e' => Message::Ended(ExitStatus::Exited(number)),
+            b'k' => Message::Ended(ExitStatus::Killed(number)),
+            b'r' => Message::Ready(Pid::from_raw(number)),
+            b'g' => Message::Go,
+            b'x' => Message::Stop,
+            _ => return Err(Errno::EBADMSG.into()),
+        }))
     }
 }
 
-/// The longest text of an error that is sent. Three of them fit into what the client reads.
+/// The longest text of an error that is sent. Three of them fit into a socket.
 const MAX_TEXT: usize = 20_000;
 
-/// Tells the client why the start has failed: four numbers, and three texts, each with a NUL at its end.
-pub(crate) fn send_error(client: &UnixStream, error: &Error) -> nix::Result<()> {
+/// Tells the client of [`Daemon::spawn`](crate::Daemon::spawn) how the start has ended: the daemon's pid, or the error, which is
+/// four numbers, and three texts, each with a NUL at its end.
+pub(crate) fn tell_client(mut client: &UnixStream, ended: Result<Pid, &Error>) -> io::Result<()> {
+    let error = match ended {
+        Ok(daemon) => return Message::Ready(daemon).send(client),
+        Err(error) => error,
+    };
     let Inner { step, kind, what, why, advice, exit_code, errno } = &*error.0;
     let step = step.map_or(0, |step| step as u8 + 1);
-    let mut bytes = vec![*kind as u8, step, *exit_code];
+    let mut bytes = vec![b'f', *kind as u8, step, *exit_code];
     bytes.extend(errno.unwrap_or(0).to_ne_bytes());
     for text in [what, why, &**advice] {
         bytes.extend(&text.as_bytes()[..text.len().min(MAX_TEXT)]);
         bytes.push(0);
     }
-    retry(|| write(client, &bytes)).map(drop)
+    client.write_all(&bytes)
+}
+
+/// Waits until the launcher has told how the start has ended, or has ended itself, which is `None`.
+pub(crate) fn receive_in_client(mut launcher: &UnixStream) -> io::Result<Option<Result<Pid, Error>>> {
+    let mut bytes = Vec::new();
+    loop {
+        match launcher.read_to_end(&mut bytes) {
+            Ok(_) => break,
+            // The launcher decides how the start ends, and not a call that fails here; what was read stays.
+            Err(error) if error.kind() != ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(1)),
+            Err(late) => return Err(late),
+        }
+    }
+    Ok(match &*bytes {
+        [b'r', pid @ ..] => pid.try_into().ok().map(|pid| Ok(Pid::from_raw(c_int::from_ne_bytes(pid)))),
+        [b'f', error @ ..] => decode_error(error).map(Err),
+        _ => None,
+    })
 }
 
 fn decode_error(bytes: &[u8]) -> Option<Error> {
@@ -96,10 +127,9 @@ const STEPS: [Step; 11] = [
 
 /// The same.
 #[rustfmt::skip]
-const KINDS: [ErrorKind; 12] = [
-    ErrorKind::InvalidOption, ErrorKind::NoSuchAccount, ErrorKind::AlreadyRunning, ErrorKind::NotRunning,
-    ErrorKind::Misuse, ErrorKind::System, ErrorKind::File, ErrorKind::TimedOut, ErrorKind::NotPermitted,
-    ErrorKind::StartFailed, ErrorKind::Interrupted, ErrorKind::Unsupported,
+const KINDS: [Kind; 12] = [
+    Kind::InvalidOption, Kind::NoSuchAccount, Kind::AlreadyRunning, Kind::NotRunning, Kind::Misuse, Kind::System, Kind::File,
+    Kind::TimedOut, Kind::NotPermitted, Kind::StartFailed, Kind::Interrupted, Kind::Unsupported,
 ];
 
 const _: () = {
@@ -110,15 +140,3 @@ const _: () = {
         number += 1;
     }
 };
-
-/// Waits for what the launcher tells the client next; `None` if it has ended.
-pub(crate) fn receive_from_launcher(launcher: &UnixStream) -> nix::Result<Option<Result<Message, Error>>> {
-    let mut bytes = vec![0; 1 << 16];
-    let length = match retry(|| read(launcher, &mut bytes)) {
-        Ok(0) | Err(Errno::ECONNRESET) => return Ok(None),
-        read => read?,
-    };
-    let bytes = &bytes[..length];
-    let message = <[u8; SIZE]>::try_from(bytes).ok().and_then(Message::decode).map(Ok);
-    message.or_else(|| decode_error(bytes).map(Err)).map(Some).ok_or(Errno::EBADMSG)
-}

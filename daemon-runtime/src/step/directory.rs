@@ -1,5 +1,6 @@
 //! Root and working directory, and the file mode creation mask.
 
+use std::fmt::Display;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -7,19 +8,16 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, chroot, fchdir};
 
-use crate::error::{Error, Result, Step};
-use crate::step::credentials::{CAP_SYS_CHROOT, not_permitted};
-use crate::sys::{self, retry};
+use crate::error::{OrFail, Result, Step};
+use crate::step::credentials::not_permitted;
+use crate::sys::{self, Right, retry};
 
-/// Sets the file mode creation mask, daemon(7), step 10: umask(2), which cannot fail.
-pub(crate) fn set_umask(mask: u32) {
-    umask(Mode::from_bits_truncate(mask));
-}
-
-/// Root and working directory, open since before the fork, so that a wrong path is an error at the terminal.
+/// The mask, and root and working directory, open since before the fork, so that a wrong path is an error at the terminal. What is
+/// `None` stays.
 pub(crate) struct Directories {
+    umask: Option<u32>,
     root: Option<Directory>,
-    working_dir: WorkingDir,
+    working_dir: Option<WorkingDir>,
 }
 
 enum WorkingDir {
@@ -29,31 +27,39 @@ enum WorkingDir {
 }
 
 impl Directories {
-    pub(crate) fn open(chroot: Option<&Path>, chdir: Option<&Path>) -> Result<Self> {
-        let path = chdir.unwrap_or(Path::new("/"));
+    pub(crate) fn open(umask: Option<u32>, chroot: Option<&Path>, chdir: Option<&Path>) -> Result<Self> {
         let Some(root) = chroot else {
-            let working_dir = WorkingDir::Open(Directory::open("change directory to", path)?);
-            return Ok(Directories { root: None, working_dir });
+            let working_dir = chdir.map(|path| Directory::open(CHDIR, path).map(WorkingDir::Open)).transpose()?;
+            return Ok(Directories { umask, root: None, working_dir });
         };
-        if !sys::has_effective_capability(CAP_SYS_CHROOT) {
+        if !sys::has_right(Right::Chroot) {
             return Err(not_permitted("change the root directory"));
         }
-        let root = Directory::open("change root directory to", root)?;
-        Ok(Directories { root: Some(root), working_dir: WorkingDir::InRoot(path.to_owned()) })
+        let root = Some(Directory::open(CHROOT, root)?);
+        let working_dir = WorkingDir::InRoot(chdir.unwrap_or(Path::new("/")).to_owned());
+        Ok(Directories { umask, root, working_dir: Some(working_dir) })
     }
 
-    /// Changes the root, which needs root's rights, and then the working directory: daemon(7), step 11.
+    /// Sets the mask, daemon(7), step 10, and changes the root, which needs root's rights, and then the working directory: step 11.
     pub(crate) fn enter(self) -> Result<()> {
+        // umask(2) cannot fail.
+        self.umask.map(|mask| umask(Mode::from_bits_truncate(mask as _)));
         if let Some(root) = self.root {
-            root.make_root()?;
+            root.enter()?;
+            // Until the chdir that must follow, the working directory is the new root.
+            retry(|| chroot(".")).or_fail(Step::Directory, step(CHROOT, &root.path))?;
         }
         match self.working_dir {
-            WorkingDir::Open(directory) => directory.enter(),
-            WorkingDir::InRoot(path) => retry(|| chdir(&path))
-                .map_err(|errno| failed("change directory, inside the new root, to", &path, errno)),
+            None => Ok(()),
+            Some(WorkingDir::Open(directory)) => directory.enter(),
+            Some(WorkingDir::InRoot(path)) => retry(|| chdir(&path))
+                .or_fail(Step::Directory, step("change directory, inside the new root, to", &path)),
         }
     }
 }
+
+const CHDIR: &str = "change directory to";
+const CHROOT: &str = "change root directory to";
 
 struct Directory {
     path: PathBuf,
@@ -62,27 +68,17 @@ struct Directory {
 
 impl Directory {
     fn open(what: &str, path: &Path) -> Result<Self> {
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let flags = sys::SEARCH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         // Its own entry, because that needs the right to enter it, which O_PATH alone does not.
-        let fd = retry(|| open(&path.join("."), flags, Mode::empty())).map_err(|errno| failed(what, path, errno))?;
+        let fd = retry(|| open(&path.join("."), flags, Mode::empty())).or_fail(Step::Directory, step(what, path))?;
         Ok(Directory { path: path.to_owned(), fd })
     }
 
-    /// chdir(2).
-    fn enter(self) -> Result<()> {
-        let failed = |errno| failed("change directory to", &self.path, errno);
-        retry(|| fchdir(&self.fd)).map_err(failed)?;
-        sys::close(self.fd).map_err(failed)
-    }
-
-    /// chroot(2). Until the chdir that must follow, the working directory is the new root.
-    fn make_root(self) -> Result<()> {
-        let path = self.path.clone();
-        self.enter()?;
-        retry(|| chroot(".")).map_err(|errno| failed("change root directory to", &path, errno))
+    fn enter(&self) -> Result<()> {
+        retry(|| fchdir(&self.fd)).or_fail(Step::Directory, step(CHDIR, &self.path))
     }
 }
 
-fn failed(what: &str, path: &Path, errno: nix::errno::Errno) -> Error {
-    Error::system(Step::Directory, format!("{what} {}", path.display()), errno)
+fn step(what: &str, path: &Path) -> impl Display {
+    format!("{what} {}", path.display())
 }

@@ -4,75 +4,41 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use nix::unistd::geteuid;
-
 use crate::step::credentials::Credentials;
-use crate::sys::{clear_env, overwrite_initial_env, set_env};
+use crate::supervisor::{is_foreign_service, is_own_pid};
+use crate::sys::{clear_env, set_env};
 
 /// What describes the terminal or the shell, which the daemon outlives. It always goes. A name that ends in `*` is a prefix.
 #[rustfmt::skip]
 const TERMINAL: &[&str] = &[
-    "TERM",                 // the kind of terminal: there is none
-    "TERM_*",               // its program and version
-    "TERMCAP",              // its capabilities, from screen
-    "COLORTERM",            // its colours
-    "COLUMNS",              // its size
-    "LINES",                // its size
-    "VTE_VERSION",          // its emulator
-    "KONSOLE_*",            // its emulator
-    "WT_SESSION",           // its emulator
-    "WINDOWID",             // its window
-    "GPG_TTY",              // the device, which somebody else may get next
-    "SSH_CLIENT",           // the connection
-    "SSH_CONNECTION",       // the connection
-    "SSH_TTY",              // its terminal
-    "SSH_ORIGINAL_COMMAND", // what was to be done over the connection
-    "TMUX*",                // the multiplexer's socket and pane
-    "STY",                  // screen's session
-    "WINDOW",               // screen's window
-    "XDG_ACTIVATION_TOKEN", // the click that started the program
-    "DESKTOP_STARTUP_ID",   // the click that started the program
-    "PWD",                  // the shell's working directory, which is not the daemon's
-    "OLDPWD",               // the one before
-    "SHLVL",                // how deep shells are nested
-    "_",                    // what the shell called the program
+    "TERM", "TERM_*", "TERMCAP", "COLORTERM", "COLUMNS", "LINES", // the kind of terminal, and its size: there is none
+    "VTE_VERSION", "KONSOLE_*", "WT_SESSION", "WINDOWID",         // its emulator and window
+    "GPG_TTY",                                                    // the device, which somebody else may get next
+    "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "SSH_ORIGINAL_COMMAND", // the connection
+    "TMUX*", "STY", "WINDOW",                                     // the multiplexer
+    "XDG_ACTIVATION_TOKEN", "DESKTOP_STARTUP_ID",                 // the click that started the program
+    "PWD", "OLDPWD", "SHLVL", "_",                                // the shell
 ];
 
-/// What describes the login session. A user's own daemon keeps it, and needs it to find its clients; it goes for root's, and
-/// where `user` changes who the daemon is.
+/// What names descriptors, which are closed: make's job server, a connection to the compositor or to a parent.
+const DESCRIPTORS: &[&str] = &["MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS", "WAYLAND_SOCKET", "NODE_CHANNEL_FD"];
+
+/// What describes the login session, by which a daemon finds its clients. It goes where `user` changes who the daemon is.
 #[rustfmt::skip]
 const SESSION: &[&str] = &[
-    "DISPLAY",              // the X server
-    "XAUTHORITY",           // the key to that
-    "ICEAUTHORITY",         // the key to the session manager
-    "WAYLAND_DISPLAY",      // the compositor
-    "WAYLAND_SOCKET",       // a connection to that
-    "SSH_AUTH_SOCK",        // an agent that goes with the session
-    "SSH_AGENT_PID",        // the same
-    "GPG_AGENT_INFO",       // an agent that goes with the session
-    "XDG_RUNTIME_DIR",      // a directory that goes with the session
-    "XDG_SESSION_*",        // the session
-    "XDG_SEAT*",            // the seat that it was at
-    "XDG_VTNR",             // the virtual terminal
-    "XDG_CURRENT_DESKTOP",  // the desktop
-    "DESKTOP_SESSION",      // the desktop
-    "DBUS_SESSION_BUS_*",   // the user's message bus
-    "SESSION_MANAGER",      // its socket
-    "SUDO_*",               // who has typed the command
-    "DOAS_USER",            // the same
-    "PKEXEC_UID",           // the same
+    "DISPLAY", "XAUTHORITY", "ICEAUTHORITY", "WAYLAND_DISPLAY",      // the display, and the keys to it
+    "SSH_AUTH_SOCK", "SSH_AGENT_PID", "GPG_AGENT_INFO",              // agents
+    "XDG_RUNTIME_DIR", "XDG_SESSION_*", "XDG_SEAT*", "XDG_VTNR",     // the session, its directory and seat
+    "XDG_CURRENT_DESKTOP", "DESKTOP_SESSION",                        // the desktop
+    "DBUS_SESSION_BUS_*", "SESSION_MANAGER",                         // the user's message bus, and the session's socket
+    "SUDO_*", "DOAS_USER", "PKEXEC_UID",                             // who has typed the command
 ];
 
-/// What belongs to the user who starts the program. It goes where `user` changes who the daemon is.
+/// What belongs to the user who starts the program: a mailbox, directories, credentials. It goes where `user` changes who the daemon
+/// is.
 #[rustfmt::skip]
 const OLD_USER: &[&str] = &[
-    "MAIL",                 // a mailbox
-    "XDG_CONFIG_HOME",      // a directory of that user
-    "XDG_CACHE_HOME",       // the same
-    "XDG_DATA_HOME",        // the same
-    "XDG_STATE_HOME",       // the same
-    "KRB5CCNAME",           // credentials
-    "TMPDIR",               // a directory that may be private
+    "MAIL", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "KRB5CCNAME", "TMPDIR",
 ];
 
 /// What is for a service that this process is not: a client's, or that of the terminal it was started in.
@@ -85,58 +51,63 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 const PASSED_SOCKETS: &[&str] = &["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
 /// What of the environment goes.
-pub(crate) enum Unwanted<'a> {
-    These(Vec<OsString>),
-    AllBut(&'a [OsString]),
+pub(crate) struct Unwanted<'a> {
+    names: Vec<OsString>,
+    /// If all others go.
+    keep: Option<&'a [OsString]>,
+    /// The variables that hold the launcher's pid, and say whom they are for.
+    own_pids: Vec<&'static str>,
 }
 
 impl<'a> Unwanted<'a> {
     /// Found out in the launcher: in a forked process each first touch of the memory takes longer.
-    pub(crate) fn find(keep: Option<&'a [OsString]>, credentials: &Credentials, is_foreign_service: bool) -> Self {
-        if let Some(keep) = keep {
-            return Unwanted::AllBut(keep);
-        }
+    pub(crate) fn find(keep: Option<&'a [OsString]>, credentials: &Credentials, is_spawned: bool) -> Self {
         let changes_user = credentials.change_user();
         let lists = [
             (TERMINAL, true),
-            (SESSION, changes_user || geteuid().is_root()),
+            (DESCRIPTORS, true),
+            (SESSION, changes_user),
             (OLD_USER, changes_user),
-            (FOREIGN_SERVICE, is_foreign_service),
+            (FOREIGN_SERVICE, is_spawned || is_foreign_service()),
         ];
-        let lists = lists.into_iter().filter(|(_, goes)| *goes).flat_map(|(names, _)| names);
+        let lists = lists.into_iter().filter(|(_, goes)| *goes && keep.is_none()).flat_map(|(names, _)| names);
         let patterns: Vec<&str> = lists.copied().collect();
         let is_unwanted = |name: &OsString| patterns.iter().any(|pattern| matches(pattern, name));
-        Unwanted::These(env::vars_os().map(|(name, _)| name).filter(is_unwanted).collect())
+        let names = env::vars_os().map(|(name, _)| name).filter(is_unwanted).collect();
+        // What a service manager has passed to a client is for that.
+        let is_own = |name: &&str| !is_spawned && is_own_pid(name);
+        let own_pids = ["LISTEN_PID", "WATCHDOG_PID"].into_iter().filter(is_own).collect();
+        Unwanted { names, keep, own_pids }
     }
 
     pub(crate) fn remove(self) {
-        let keep = match self {
-            Unwanted::These(names) => return names.iter().for_each(|name| set_env(name, None)),
-            Unwanted::AllBut(keep) => keep,
-        };
-        let is_kept =
-            |name: &OsStr| keep.iter().any(|kept| kept == name) || PASSED_SOCKETS.iter().any(|passed| name == *passed);
-        let variables: Vec<(OsString, OsString)> = env::vars_os().filter(|(name, _)| is_kept(name)).collect();
-        clear_env();
-        overwrite_initial_env(|name| is_kept(OsStr::from_bytes(name)));
-        if !keep.iter().any(|name| name == "PATH") {
-            set_env(OsStr::new("PATH"), Some(OsStr::new(DEFAULT_PATH)));
+        self.names.iter().for_each(|name| set_env(name, None));
+        if let Some(keep) = self.keep {
+            keep_only(keep);
         }
-        variables.iter().for_each(|(name, value)| set_env(name, Some(value)));
+        // Newer systemd's number of the launcher's pidfd, which is optional.
+        set_env(OsStr::new("LISTEN_PIDFDID"), None);
+        if !self.own_pids.contains(&"LISTEN_PID") {
+            PASSED_SOCKETS.iter().for_each(|name| set_env(OsStr::new(name), None));
+        }
+        // sd_listen_fds(3) and sd_watchdog_enabled(3) compare the pid.
+        let is_there = |name: &&&str| env::var_os(name).is_some();
+        let pid = std::process::id().to_string();
+        self.own_pids.iter().filter(is_there).for_each(|name| set_env(OsStr::new(name), Some(OsStr::new(&pid))));
     }
 }
 
-/// Makes the sockets that were passed to the launcher the daemon's: sd_listen_fds(3) compares the pid.
-///
-/// What was meant for another process goes. So does LISTEN_PIDFDID, newer systemd's number of the launcher's pidfd,
-/// which is optional.
-pub(crate) fn pass_sockets(any: bool) {
-    set_env(OsStr::new("LISTEN_PIDFDID"), None);
-    // A library may have taken them out and keep the sockets itself.
-    match any && env::var_os("LISTEN_FDS").is_some() {
-        true => set_env(OsStr::new("LISTEN_PID"), Some(OsStr::new(&std::process::id().to_string()))),
-        false => PASSED_SOCKETS.iter().for_each(|name| set_env(OsStr::new(name), None)),
+fn keep_only(keep: &[OsString]) {
+    let variables: Vec<(OsString, OsString)> = env::vars_os().filter(|(name, _)| is_kept(keep, name)).collect();
+    clear_env(|name| is_kept(keep, OsStr::from_bytes(name)));
+    if !keep.iter().any(|name| name == "PATH") {
+        set_env(OsStr::new("PATH"), Some(OsStr::new(DEFAULT_PATH)));
     }
+    variables.iter().for_each(|(name, value)| set_env(name, Some(value)));
+}
+
+fn is_kept(keep: &[OsString], name: &OsStr) -> bool {
+    keep.iter().any(|kept| kept == name) || PASSED_SOCKETS.iter().any(|passed| name == *passed)
 }
 
 /// The variables of environ(7) that name the user.

@@ -1,27 +1,39 @@
-//! SIGHUP reopens the log files: logrotate(8) has moved the old ones away. In the foreground it tells systemd about a reload
-//! (Type=notify-reload).
+//! SIGHUP reopens the log files: logrotate(8) has moved the old ones away.
 
+use std::ffi::CString;
+use std::io::IoSlice;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::errno::Errno;
-use nix::libc::{c_int, c_void, sigaction, siginfo_t};
+use nix::fcntl::{AT_FDCWD, FcntlArg, OFlag, fcntl};
+use nix::libc::{self, c_int, c_void, sigaction, siginfo_t};
 use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, fchmod};
+use nix::sys::uio::writev;
+use nix::unistd::{dup2_stderr, dup2_stdout, geteuid};
 
-use crate::error::{Error, Result, Step};
-use crate::step::log::Log;
-use crate::step::streams::OpenFile;
-use crate::supervisor;
-use crate::sys::{self, Published};
+use crate::error::{OrFail, Result, Step};
+use crate::report::{escape_control, program_name};
+use crate::step::path::{self, path_in_daemon};
+use crate::sys::{self, Published, retry};
 
-/// What SIGHUP does.
-#[derive(Default)]
-pub(crate) struct OnSighup {
-    pub(crate) logs: Vec<Log>,
-    /// Where systemd waits to be told about a reload.
-    pub(crate) notify_socket: Option<OpenFile>,
+/// A log file belongs to those who run the daemon, and may be read by its group.
+pub(crate) const LOG_MODE: Mode = Mode::from_bits_truncate(0o640);
+pub(crate) const LOG_FLAGS: OFlag = OFlag::O_WRONLY.union(OFlag::O_APPEND);
+
+/// A log file, and what it is opened as.
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: CString,
+    is_stdout: bool,
+    is_stderr: bool,
+    /// The beginning of the line that says that it could not be reopened.
+    complaint: String,
 }
 
-static ON_SIGHUP: Published<OnSighup> = Published::nothing();
+static LOGS: Published<Vec<Log>> = Published::nothing();
 /// The handler that was there before ours.
 static PREVIOUS: Published<sigaction> = Published::nothing();
 
@@ -33,24 +45,21 @@ static WAITING: AtomicU32 = AtomicU32::new(0);
 ///
 /// It has to be there before the pid can be read by somebody who sends it.
 pub(crate) fn hold_sighup() -> Result<()> {
-    let failed = |errno| Error::system(Step::Signals, "handle SIGHUP", errno);
     WAITING.store(1, Ordering::Relaxed);
-    let previous = sys::disposition(Signal::SIGHUP as c_int).map_err(failed)?;
+    let previous = sys::disposition(libc::SIGHUP).or_fail(Step::Signals, "handle SIGHUP")?;
     // In a forked child of a daemon it is ours already.
-    let ours = handle_sighup as extern "C" fn(_, _, _) as nix::libc::sighandler_t;
-    if previous.sa_sigaction != ours {
+    if previous.sa_sigaction != handle_sighup as sys::Handler as libc::sighandler_t {
         PREVIOUS.publish(previous);
     }
-    sys::set_handler(Signal::SIGHUP, handle_sighup).map_err(failed)
+    sys::set_handler(Signal::SIGHUP, handle_sighup).or_fail(Step::Signals, "handle SIGHUP")
 }
 
-/// Does from now on what SIGHUP asks for; and now, if one has come since [`hold_sighup`].
-pub(crate) fn begin(on_sighup: OnSighup) {
-    ON_SIGHUP.publish(on_sighup);
+/// Reopens these logs at each SIGHUP from now on; and now, if one has come since [`hold_sighup`].
+pub(crate) fn begin(logs: Vec<Log>) {
+    LOGS.publish(logs);
     // One is the start's own turn.
-    match WAITING.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => {}
-        Err(_) => work(),
+    if WAITING.compare_exchange(1, 0, Ordering::AcqRel, Ordering::Acquire).is_err() {
+        work();
     }
 }
 
@@ -71,24 +80,79 @@ pub(crate) extern "C" fn handle_sighup(signal: c_int, info: *mut siginfo_t, cont
 fn work() {
     loop {
         let seen = WAITING.load(Ordering::Acquire);
-        if let Some(OnSighup { logs, notify_socket }) = ON_SIGHUP.get() {
-            // The program may have closed it, and have another file at this number.
-            let notify_socket = notify_socket.as_ref().and_then(|socket| socket.check().ok());
-            // In each round, and after the look at what waits: systemd goes on only by a reload that began after its signal.
-            if let Some(socket) = notify_socket {
-                supervisor::send_reloading(socket);
-            }
-            for log in logs {
-                if let Err(reason) = log.reopen() {
-                    log.complain(reason);
-                }
-            }
-            if let Some(socket) = notify_socket {
-                supervisor::send_ready_again(socket);
+        for log in LOGS.get().into_iter().flatten() {
+            if let Err(reason) = log.reopen() {
+                log.complain(reason);
             }
         }
         if WAITING.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             return;
         }
+    }
+}
+
+impl Log {
+    /// Lists the log files of a daemon that may be in a new root. Two streams with the same path share one open file description.
+    pub(crate) fn list(stdout: Option<&Path>, stderr: Option<&Path>, root: Option<&Path>) -> Vec<Self> {
+        let same = stdout == stderr;
+        let stdout = stdout.map(|path| Log::new(path, root, [true, same]));
+        stdout.into_iter().chain(stderr.filter(|_| !same).map(|path| Log::new(path, root, [false, true]))).collect()
+    }
+
+    fn new(path: &Path, root: Option<&Path>, [is_stdout, is_stderr]: [bool; 2]) -> Self {
+        let shown = escape_control(&path.display().to_string());
+        let complaint = format!("{}: cannot reopen log file {shown}: ", program_name());
+        Log { path: path_in_daemon(path, root), is_stdout, is_stderr, complaint }
+    }
+
+    /// Opens the file that has the path now, and makes it the stream. Async-signal-safe.
+    fn reopen(&self) -> nix::Result<()> {
+        let new = self.open_or_create()?;
+        // Made by whoever may write to the directory, this could be a file that is none of the daemon's business.
+        if geteuid().is_root() && sys::file_status(new.as_raw_fd())?.names > 1 {
+            return Err(path::SEVERAL_NAMES);
+        }
+        // Only the opening was not to block.
+        fcntl(&new, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
+        if self.is_stdout {
+            retry(|| dup2_stdout(&new))?;
+        }
+        if self.is_stderr {
+            retry(|| dup2_stderr(&new))?;
+        }
+        Ok(())
+    }
+
+    /// Opens a file with the rights that the daemon has now. Root follows a link only if that is root's. Async-signal-safe.
+    fn open_or_create(&self) -> nix::Result<OwnedFd> {
+        let open = |flags| sys::open_at(AT_FDCWD, &*self.path, LOG_FLAGS | path::FLAGS | flags, LOG_MODE);
+        let is_roots = || sys::file_status_at(AT_FDCWD, &self.path).is_ok_and(|link| link.owner == 0);
+        let no_link = if geteuid().is_root() { OFlag::O_NOFOLLOW } else { OFlag::empty() };
+        loop {
+            match open(no_link) {
+                Err(Errno::ELOOP) if is_roots() => return open(OFlag::O_CREAT),
+                Err(Errno::ELOOP) if !no_link.is_empty() => return Err(path::UNTRUSTED_LINK),
+                Err(Errno::ENOENT) => {}
+                opened => return opened,
+            }
+            match open(OFlag::O_CREAT | OFlag::O_EXCL) {
+                Err(Errno::EEXIST) => {}
+                created => {
+                    let file = created?;
+                    // Whatever the umask is. A file system without modes refuses it.
+                    let _ = fchmod(&file, LOG_MODE);
+                    return Ok(file);
+                }
+            }
+        }
+    }
+
+    /// Says in the old file why it stays in use. Async-signal-safe.
+    fn complain(&self, reason: Errno) {
+        let line = [&self.complaint, path::describe(reason), "; the old file stays in use\n"];
+        let line = line.map(|part| IoSlice::new(part.as_bytes()));
+        let old: BorrowedFd<'_> = if self.is_stderr { sys::STDERR } else { sys::STDOUT };
+        // Where even the old file does not take it there is nobody left to tell.
+        let _ = writev(old, &line);
     }
 }

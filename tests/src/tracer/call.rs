@@ -57,6 +57,11 @@ impl Call {
 
     /// Its interruption by a signal, if its manual page lists EINTR.
     pub fn interruption(&self) -> Option<Fault> {
+        // fcntl(2) lists it for the commands about locks. These look or set something at once.
+        let at_once = [F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFL];
+        if self.number == SYS_fcntl && at_once.contains(&(self.arguments[1] as c_int)) {
+            return None;
+        }
         // An interrupted close has closed, on Linux.
         let fault = if self.number == SYS_close { Fault::FailAfter } else { Fault::Fail };
         row(self.number).filter(|row| row.3).map(|_| fault(Errno::EINTR))
@@ -192,8 +197,10 @@ calls! {
     SYS_setgid EPERM;
     SYS_setgroups EPERM;
     SYS_setitimer EINVAL;
+    SYS_setregid EPERM;
     SYS_setresgid EPERM;
     SYS_setresuid EPERM;
+    SYS_setreuid EPERM;
     SYS_setrlimit EPERM;
     SYS_setsid EPERM;
     SYS_setsockopt ENOMEM;
