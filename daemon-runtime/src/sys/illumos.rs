@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::libc::{self, c_int};
+use nix::libc;
 use nix::unistd::Pid;
 
 use crate::sys::{ProcessInfo, errno_of, visit_listed};
@@ -17,27 +17,13 @@ pub(crate) use common::*;
 
 // Processes
 
-/// The beginning of psinfo_t of proc(5), in the order of <sys/procfs.h>, for 64 bits.
+/// The beginning of psinfo_t of proc(5), as <sys/procfs.h> has it for 64 bits: its members of one type one after the other.
 #[repr(C)]
-#[allow(dead_code, reason = "most members only stand before others")]
 struct Psinfo {
-    flag: c_int,
-    nlwp: c_int,
-    pid: libc::pid_t,
-    ppid: libc::pid_t,
-    pgid: libc::pid_t,
-    sid: libc::pid_t,
-    uid: libc::uid_t,
-    euid: libc::uid_t,
-    gid: libc::gid_t,
-    egid: libc::gid_t,
-    addr: usize,
-    size: usize,
-    rssize: usize,
-    pad1: usize,
-    ttydev: libc::dev_t,
-    pctcpu: u16,
-    pctmem: u16,
+    /// The second is pr_nlwp, the eighth pr_euid.
+    numbers: [libc::uid_t; 10],
+    _sizes: [usize; 5],
+    _percentages: [u16; 2],
     start: libc::timespec,
 }
 
@@ -53,14 +39,14 @@ fn psinfo(process: &str) -> nix::Result<Psinfo> {
 
 /// Counts the threads of this process.
 pub(crate) fn count_threads() -> nix::Result<usize> {
-    psinfo("self").map(|info| info.nlwp as usize)
+    psinfo("self").map(|info| info.numbers[1] as usize)
 }
 
 /// Looks at a process, as far as the system shows it. One that has ended has no thread.
 pub(crate) fn look_at_process(pid: Pid) -> Option<ProcessInfo> {
-    let Psinfo { euid, nlwp, start, .. } = psinfo(&pid.to_string()).ok()?;
+    let Psinfo { numbers, start, .. } = psinfo(&pid.to_string()).ok()?;
     let start = start.tv_sec as u64 * 1_000_000_000 + start.tv_nsec as u64;
-    Some(ProcessInfo { owner: euid, start, is_zombie: nlwp == 0 })
+    Some(ProcessInfo { owner: numbers[7], start, is_zombie: numbers[1] == 0 })
 }
 
 // Descriptors and files
