@@ -48,5 +48,5 @@ fn what_must_not_be_left_out_is_an_error() {
     let end = launch(&["stop", "--pid-file", "/tmp/no.pid"]);
     end.assert_code(1)
         .assert_one_line()
-        .assert_says(&["cannot find the daemon with pid file /tmp/no.pid: this system is no Unix"]);
+        .assert_says(&["cannot find the daemon with pid file /tmp/no.pid: this system is no Unix; "]);
 }
