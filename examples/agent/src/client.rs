@@ -1,13 +1,13 @@
 //! The client, which starts the server if there is none.
 
 use std::error::Error;
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::process;
 use std::time::{Duration, Instant};
-use std::{process, thread};
 
-use daemon_runtime::{Daemon, ErrorKind, Instance, Spawned};
+use daemon_runtime::{Daemon, Instance, Ready, Spawned};
 
 use crate::place::Place;
 use crate::server;
@@ -15,50 +15,70 @@ use crate::server;
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// How long the client tries to reach a server.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Sends a line, and returns the answer.
 pub(crate) fn request(place: &Place, idle: Duration, line: &str) -> Result<String> {
-    let started = Instant::now();
+    let deadline = Instant::now() + PATIENCE;
     loop {
         // A server that ends just now, because nobody has asked for a while, may take the connection and close it.
-        let answered = match UnixStream::connect(&place.socket) {
-            Ok(server) => ask(server, line),
-            Err(_) => start_server(place, idle).and_then(|()| ask(UnixStream::connect(&place.socket)?, line)),
-        };
-        match answered {
+        match connect(place, idle, deadline).and_then(|server| Ok(ask(server, line)?)) {
             Ok(answer) if !answer.is_empty() => return Ok(answer),
-            Err(error) if started.elapsed() > PATIENCE => return Err(error),
-            Ok(_) | Err(_) => thread::sleep(Duration::from_millis(10)),
+            Ok(_) if Instant::now() > deadline => return Err("the server closes its connections".into()),
+            Ok(_) => {}
+            Err(error) => return Err(error),
         }
     }
 }
 
-fn ask(mut server: UnixStream, line: &str) -> Result<String> {
-    server.write_all(line.as_bytes())?;
-    server.shutdown(Shutdown::Write)?;
+fn ask(mut server: UnixStream, line: &str) -> io::Result<String> {
     let mut answer = String::new();
-    server.read_to_string(&mut answer)?;
-    Ok(answer)
+    let asked = server
+        .write_all(line.as_bytes())
+        .and_then(|()| server.shutdown(Shutdown::Write))
+        .and_then(|()| server.read_to_string(&mut answer));
+    match asked {
+        // It has ended before it has read the line.
+        Err(error) if [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset].contains(&error.kind()) => Ok(String::new()),
+        asked => asked.map(|_| answer),
+    }
 }
 
-/// Starts the server, or waits for the one that another client has just started.
-fn start_server(place: &Place, idle: Duration) -> Result<()> {
-    match Daemon::new().pid_file(&place.pid_file).stderr(&place.log).spawn() {
-        Ok(Spawned::Launcher(_)) => Ok(()),
-        Ok(Spawned::Daemon(ready)) => {
-            let code = server::serve(place, idle, ready).map_or_else(
-                |error| {
-                    eprintln!("agent: {error}");
-                    1
-                },
-                |()| 0,
-            );
-            process::exit(code)
+/// Connects to the server, which is started if there is none.
+fn connect(place: &Place, idle: Duration, deadline: Instant) -> Result<UnixStream> {
+    let left = || deadline.saturating_duration_since(Instant::now());
+    loop {
+        match UnixStream::connect(&place.socket) {
+            Ok(server) => return Ok(server),
+            Err(error) if left().is_zero() => return Err(error.into()),
+            Err(_) => {}
         }
-        Err(error) if error.kind() == ErrorKind::AlreadyRunning => {
-            Ok(Instance::at(&place.pid_file).wait_until_ready(PATIENCE)?)
+        match Daemon::new().pid_file(&place.pid_file).stderr(&place.log).spawn() {
+            Ok(Spawned::Launcher(_)) => continue,
+            Ok(Spawned::Daemon(ready)) => serve(place, idle, ready),
+            Err(error) if error.kind() == daemon_runtime::ErrorKind::AlreadyRunning => {}
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => Err(error.into()),
+        // Another client has just started it; or it is on its way out, and answers no more.
+        let server = Instance::at(&place.pid_file);
+        match server.wait_until_ready(left()) {
+            Err(error) if error.kind() == daemon_runtime::ErrorKind::NotRunning => continue,
+            waited => waited?,
+        }
+        match UnixStream::connect(&place.socket) {
+            Ok(connection) => return Ok(connection),
+            Err(_) => server.wait_until_stopped(left())?,
+        }
+    }
+}
+
+/// Is the server, to its end.
+fn serve(place: &Place, idle: Duration, ready: Ready) -> ! {
+    match server::serve(place, idle, ready) {
+        Ok(()) => process::exit(0),
+        Err(error) => {
+            eprintln!("agent: {error}");
+            process::exit(1)
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::time::Duration;
 use std::{fs, thread};
 
@@ -11,7 +11,13 @@ use daemon_runtime::Ready;
 
 use crate::place::Place;
 
-/// Serves until nobody has asked for the time of `idle`.
+/// What the thread that answers tells.
+enum Request {
+    Begins,
+    Ends,
+}
+
+/// Serves until nobody has asked for the time of `idle`, which begins anew at the end of each request.
 pub(crate) fn serve(place: &Place, idle: Duration, ready: Ready) -> io::Result<()> {
     // The pid file's lock says that no other server runs: what is there was left by one that was killed.
     match fs::remove_file(&place.socket) {
@@ -23,16 +29,21 @@ pub(crate) fn serve(place: &Place, idle: Duration, ready: Ready) -> io::Result<(
     thread::spawn(move || {
         let mut values = HashMap::new();
         for client in listener.incoming() {
+            // Where nobody hears it, the server ends, and the client asks the next one.
+            let _ = send.send(Request::Begins);
             if let Err(error) = client.and_then(|client| answer(client, &mut values)) {
                 eprintln!("agent: a client was not answered: {error}");
             }
-            if send.send(()).is_err() {
-                return;
-            }
+            let _ = send.send(Request::Ends);
         }
     });
     ready.notify();
-    while requests.recv_timeout(idle) != Err(RecvTimeoutError::Timeout) {}
+    while let Ok(request) = requests.recv_timeout(idle) {
+        // A request that is under way takes its time.
+        if let Request::Begins = request {
+            let _ = requests.recv();
+        }
+    }
     fs::remove_file(&place.socket)
 }
 
