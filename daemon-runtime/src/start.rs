@@ -123,9 +123,8 @@ impl<'a> Start<'a> {
         let mask = options.umask.unwrap_or(DEFAULT_UMASK);
         let working_dir = options.chdir.as_deref().unwrap_or(Path::new("/"));
         let directories = Directories::open(Some(mask), options.chroot.as_deref(), Some(working_dir))?;
-        for log in [&options.stdout, &options.stderr] {
-            create_directories(options, &credentials, Step::Streams, log.path())?;
-        }
+        let logs = [&options.stdout, &options.stderr].map(|log| (Step::Streams, log.path()));
+        create_directories(options, &credentials, &[logs[0], logs[1], (Step::PidFile, options.pid_file.as_deref())])?;
         let wanted = [&options.stdin, &options.stdout, &options.stderr];
         let streams = Streams::open(wanted, options.chroot.as_deref(), &credentials)?;
         // While a signal can still end this process: a pipe that nobody reads would hold it for ever.
@@ -156,6 +155,7 @@ impl<'a> Start<'a> {
             refuse_threads()?;
         }
         let directories = Directories::open(options.umask, options.chroot.as_deref(), options.chdir.as_deref())?;
+        create_directories(options, &credentials, &[(Step::PidFile, options.pid_file.as_deref())])?;
         let signals = BlockedSignals::block(InheritedSignals::none())?;
         let pid_file = lock_pid_file(options, &credentials)?;
         let streams = Streams::default();
@@ -213,15 +213,21 @@ fn check(options: &Daemon) -> Result<Credentials> {
     Credentials::look_up(options.user.as_ref(), options.group.as_ref())
 }
 
-/// Creates the missing directories of a file that a step opens, if that was asked for.
-fn create_directories(options: &Daemon, credentials: &Credentials, step: Step, file: Option<&Path>) -> Result<()> {
-    let Some(file) = file.filter(|_| options.create_directories) else { return Ok(()) };
-    path::create_directories(file, credentials.who(), |directory| credentials.give_file(directory))
-        .or_fail(step, format_args!("create the directory of {}", file.display()))
+/// Creates the missing directories of the files that the steps open, if that was asked for. The shortest path comes first: its
+/// directory, which is wanted away, may be one of those above another file.
+fn create_directories(options: &Daemon, credentials: &Credentials, files: &[(Step, Option<&Path>)]) -> Result<()> {
+    if !options.create_directories {
+        return Ok(());
+    }
+    let mut files: Vec<(Step, &Path)> = files.iter().filter_map(|(step, file)| Some((*step, (*file)?))).collect();
+    files.sort_by_key(|(_, file)| std::path::absolute(file).map_or(0, |file| file.components().count()));
+    files.into_iter().try_for_each(|(step, file)| {
+        path::create_directories(file, credentials.who(), |directory| credentials.give_file(directory))
+            .or_fail(step, format_args!("create the directory of {}", file.display()))
+    })
 }
 
 fn lock_pid_file(options: &Daemon, credentials: &Credentials) -> Result<Option<PidFile>> {
-    create_directories(options, credentials, Step::PidFile, options.pid_file.as_deref())?;
     let lock = |path| PidFile::lock(path, options.chroot.as_deref(), credentials);
     options.pid_file.as_deref().map(lock).transpose()
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
-use nix::sys::stat::{Mode, fchmod, mkdirat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use crate::sys::{self, FileStatus};
@@ -117,26 +117,35 @@ pub(crate) fn create_directories(
     who: For,
     give_away: impl Fn(&OwnedFd) -> nix::Result<()>,
 ) -> nix::Result<()> {
+    const MODE: Mode = Mode::from_bits_truncate(0o755);
+    // As root, it must be the new one that is given away, also where somebody else may rename what is in the directory: no other one
+    // of root's has this mode.
+    const NEW_MODE: Mode = Mode::from_bits_truncate(0o400);
     let file = absolute(file)?;
     let is_missing =
         |path: &&Path| Place::of_file(path, who).and_then(|place| place.status()).err() == Some(Errno::ENOENT);
     let mut missing: Vec<&Path> = Path::new(&file).ancestors().skip(1).take_while(is_missing).collect();
-    // In the directory of a user, who may rename what is in there, it must be the new one that is given away, and not another one of
-    // root's: nobody else's has this mode.
-    let new_mode = Mode::from_bits_truncate(if geteuid().is_root() { 0 } else { 0o755 });
     while let Some(directory) = missing.pop() {
         let place = Place::of_file(directory, who)?;
-        match mkdirat(place.directory(), &*place.name, new_mode) {
+        match mkdirat(place.directory(), &*place.name, NEW_MODE) {
             // Another start has created it in between.
             Err(Errno::EEXIST) => continue,
             made => made?,
         }
-        let made = place.open(OFlag::O_DIRECTORY)?;
-        let status = sys::file_status(made.as_raw_fd())?;
-        if status.owner != geteuid().as_raw() || status.permissions & !new_mode.bits() != 0 {
-            return Err(Errno::EEXIST);
+        if !geteuid().is_root() {
+            // The mask may forbid to open it. File systems without modes refuse this, which is no reason not to start.
+            let _ = fchmodat(place.directory(), &*place.name, MODE, FchmodatFlags::FollowSymlink);
         }
-        fchmod(&made, Mode::from_bits_truncate(0o755))?;
+        let made = place.open(OFlag::O_DIRECTORY)?;
+        if geteuid().is_root() {
+            let status = sys::file_status(made.as_raw_fd())?;
+            // A directory of the group's passes on that it is one.
+            if status.owner != 0 || status.permissions & !(NEW_MODE.bits() | libc::S_ISGID) != 0 {
+                // Another one has its name by now, or the file system has neither owners nor modes.
+                continue;
+            }
+            fchmod(&made, MODE)?;
+        }
         if missing.is_empty() {
             give_away(&made)?;
         }
