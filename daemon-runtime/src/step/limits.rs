@@ -5,7 +5,7 @@ use crate::sys;
 
 /// execve(2) of a set-user-ID program gives no rights from now on.
 pub(crate) fn forbid_new_privileges() -> Result<()> {
-    sys::forbid_new_privileges().or_fail(Step::Privileges, "set no_new_privileges")
+    sys::forbid_new_privileges().or_fail(Step::Privileges, "forbid new privileges")
 }
 
 /// core(5): no dump. After the last change of ids, which would make it dumpable again.
