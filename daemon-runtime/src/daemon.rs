@@ -14,7 +14,7 @@ macro_rules! options {
     ($($(#[$doc:meta])* $name:ident: $type:ty as $value:ident = $default:expr, $example:literal;)*) => {
         /// Describes a daemon, and starts it: [`start`](Daemon::start).
         ///
-        /// The attribute [`#[daemon]`](macro@crate::daemon) calls these methods, and at main's end waits for the threads of
+        /// The attribute [`#[daemon]`](crate#what-a-main-may-be) calls these methods, and at main's end waits for the threads of
         /// [`thread`](crate::thread). By hand, call [`new`](Daemon::new) first in `main`: descriptors that are open at that moment
         /// without close-on-exec are closed by `start`; what is opened later is kept.
         ///

@@ -271,8 +271,8 @@
 //! * [From a systemd unit and back](guide::systemd)
 //! * [From the `daemonize` crate](guide::daemonize)
 //! * [When things go wrong](guide::errors)
-//! * [What the attribute does not do](macro@daemon#what-does-not-work)
-//! * [What the compiler says](macro@daemon#mistakes)
+#![cfg_attr(feature = "macro", doc = "* [What the attribute does not do](macro@daemon#what-does-not-work)")]
+#![cfg_attr(feature = "macro", doc = "* [What the compiler says](macro@daemon#mistakes)")]
 
 #[cfg(any(doc, doctest))]
 pub mod guide;
@@ -309,10 +309,12 @@ mod trace;
 #[cfg(not(all(unix, not(daemon_elsewhere))))]
 mod elsewhere;
 
+#[cfg(feature = "macro")]
 #[doc(hidden)]
 pub mod __private;
 
 /// rustc says this name where the path after `crate =` leads elsewhere.
+#[cfg(feature = "macro")]
 #[doc(hidden)]
 pub use __private as __crate_must_be_daemon_runtime;
 
@@ -332,6 +334,7 @@ mod platform {
 #[cfg(not(all(unix, not(daemon_elsewhere))))]
 use elsewhere as platform;
 
+#[cfg(feature = "macro")]
 #[doc(inline)]
 pub use daemon_macro::daemon;
 

@@ -29,7 +29,6 @@
 
 use std::fmt;
 use std::io;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
@@ -293,8 +292,10 @@ pub(crate) fn daemon_is_ready() {
 
 /// Main's end, for the attribute's expansion. The first variable of a `#[daemon]` main, and so the last to be dropped.
 #[derive(Debug)]
+#[cfg(feature = "macro")]
 pub(crate) struct MainEnd;
 
+#[cfg(feature = "macro")]
 impl Drop for MainEnd {
     fn drop(&mut self) {
         if !READY.load(Ordering::Relaxed) {
@@ -305,7 +306,7 @@ impl Drop for MainEnd {
         }
         if !state().panicked.is_empty() && !thread::panicking() {
             // The panic has been reported when it happened; this only makes it main's.
-            resume_unwind(Box::new("a thread has panicked"));
+            std::panic::resume_unwind(Box::new("a thread has panicked"));
         }
     }
 }

@@ -40,7 +40,7 @@ fn main() {
 /// | `chown_pid_file(true)` | not needed |
 /// | `working_directory(path)` | `chdir(path)` |
 /// | `umask(0o027)`, `user(name)`, `group(name)`, `chroot(path)` | the same |
-/// | `stdout(file)`, `stderr(file)` | paths, which are appended to |
+/// | `stdout(file)`, `stderr(file)` | the same; or paths, which are appended to, and can be reopened |
 /// | `privileged_action(closure)` | the code before `start` |
 /// | the launcher exits with 0 when it has forked | when the program says that it is ready, `notify()` |
 fn detach(daemon: Daemon, directory: &Path) -> Result<(), Error> {
