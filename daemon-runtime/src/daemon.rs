@@ -74,10 +74,10 @@ macro_rules! options {
 }
 
 options! {
-    /// The file mode creation mask, at most `0o777`: umask(2). Default: `0o022`.
+    /// The file mode creation mask, at most `0o777`: umask(2). Default: `0o022`; in the foreground, what it is.
     umask: Option<u32> as MaskValue = None, "0o027";
-    /// The working directory, an absolute path: chdir(2). Default: `/`, so that no file system is kept busy.
-    /// With [`chroot`](Self::chroot), a path inside the new root.
+    /// The working directory, an absolute path: chdir(2). Default: `/`, so that no file system is kept busy; in the foreground, what
+    /// it is. With [`chroot`](Self::chroot), a path inside the new root, and `/` by default in the foreground too.
     chdir: Option<PathBuf> as PathValue = None, "\"/srv\"";
     /// Whether children are reaped automatically: `SIGCHLD` is ignored, signal(7), from the moment that the daemon is
     /// ready. Default: off.
@@ -107,8 +107,8 @@ options! {
     /// What standard input reads from: a path, an open file, or a [`Stream`]. Default: `/dev/null`.
     stdin: Stream as StreamValue = Stream::Null, "\"/etc/app.conf\"";
     /// A log file for standard output, from the moment that the daemon is ready; appended to, and created with
-    /// mode 0640 for the daemon's user. Or an open file, which is written to as it is; or a [`Stream`]: [`Stream::Inherit`] keeps
-    /// what it is, for `app | multilog`. Default: `/dev/null`.
+    /// mode 0640 for the daemon's user. Or an open file, which is written to as it is, and not reopened; or a [`Stream`]:
+    /// [`Stream::Inherit`] keeps what it is, for `app | multilog`. Default: `/dev/null`.
     ///
     /// With `user` or `group` a symbolic link is refused, and so is a file with several names: that user could point
     /// them at another file.
@@ -119,7 +119,7 @@ options! {
     /// Whether `SIGHUP` reopens the log files, for logrotate(8). One that comes before the daemon is ready is remembered
     /// until then. In the foreground it does nothing: the logs are the supervisor's. Default: off.
     ///
-    /// If a file cannot be opened, the old one stays in use and a line in it says why. A handler that the program
+    /// It needs the path of a log. If a file cannot be opened, the old one stays in use and a line in it says why. A handler that the program
     /// has installed before the start is called first. A handler installed later, in the body, must call the previous
     /// one, as those of signal-hook and tokio do.
     ///
@@ -165,12 +165,13 @@ options! {
     /// Inherited descriptors to keep open, at their numbers; 3 and above. Default: none.
     keep_fds: Vec<i32> as FdsValue = Vec::new(), "[3, 4]";
     /// The environment variables to keep; all others are cleared, and `PATH`, unless it is named here, is systemd's
-    /// default. What is cleared is also overwritten in /proc/PID/environ. Default: see [the environment](crate#the-environment).
+    /// default. What is cleared is also overwritten in /proc/PID/environ. `NOTIFY_SOCKET`, `WATCHDOG_PID` and `WATCHDOG_USEC` go
+    /// with the rest: name them if the daemon itself talks to systemd. Default: see [the environment](crate#the-environment).
     keep_env: Option<Vec<OsString>> as NamesValue = None, "[\"RUST_LOG\", \"LANG\"]";
     /// Whether not to detach. Default: [`supervised`](crate::supervised).
     ///
-    /// In the foreground streams and descriptors stay as they are, `start_timeout` has no effect, and `trace` only says
-    /// why it does not detach. The environment stays too, but with [`user`](Self::user) the variables that name the
+    /// In the foreground streams and descriptors stay as they are, and so do mask and working directory unless they are given;
+    /// `start_timeout` has no effect, and `trace` only says why it does not detach. The environment stays too, but with [`user`](Self::user) the variables that name the
     /// user are set. So do signals, except where [`reopen_on_sighup`](Self::reopen_on_sighup) or
     /// [`ignore_sigchld`](Self::ignore_sigchld) asks for it; and with [`pid_file`](Self::pid_file), or as process 1, the
     /// signals that end a process are handled.

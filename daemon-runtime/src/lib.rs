@@ -90,9 +90,9 @@
 //! | `chdir` | absolute path | `/` | working directory |
 //! | `ignore_sigchld` | flag, or bool | off | children are reaped automatically, so `Command::status` fails with ECHILD |
 //! | `pid_file` | path | none | one instance: a file with the pid, locked for as long as the daemon lives |
-//! | `create_directories` | flag, or bool | off | create the missing directories of pid file and logs, for `user` |
-//! | `stdin` | path, or `Stream` | `/dev/null` | standard input |
-//! | `stdout`, `stderr` | path, or `Stream` | `/dev/null` | log files, which are appended to |
+//! | `create_directories` | flag, or bool | off | create the missing directories of the pid file and the logs, for `user` |
+//! | `stdin` | path, or `Stream` | `/dev/null` | standard input; an open `File` or `OwnedFd` will do, too |
+//! | `stdout`, `stderr` | path, or `Stream` | `/dev/null` | from `notify` on, log files, which are appended to; or an open `File` or `OwnedFd` |
 //! | `reopen_on_sighup` | flag, or bool | off | on SIGHUP reopen the log files, for logrotate(8) |
 //! | `user`, `group` | name or number | unchanged | drop privileges permanently, and test that they cannot be regained |
 //! | `chroot` | absolute path | none | root directory |
@@ -106,9 +106,9 @@
 //! | `trace` | flag, or bool | off | print the process table of the launch |
 //! | `crate` | path | `::daemon_runtime` | for a re-exported or renamed runtime |
 //!
-//! The directories of the pid file and the logs must exist. With `user`, make that user their owner: otherwise the daemon
-//! can neither remove the pid file at its end (it is emptied then) nor reopen the log files. `/run` is empty after each
-//! boot: tmpfiles.d(5) creates directories in it.
+//! The directories of the pid file and the logs must exist, or `create_directories` creates them: `/run` is empty after each
+//! boot. With `user` they have to be that user's, as `create_directories` makes them: otherwise the daemon can neither remove the
+//! pid file at its end (it is emptied then) nor reopen the log files.
 //!
 //! # What is the same whoever starts it
 //!
@@ -198,7 +198,7 @@
 //!   program's own, and fails: use `ctrlc::set_handler`.
 //! * After a SIGTERM that nobody handles the pid file is gone while the memory is still being freed and the port is still bound.
 //!   [`Instance::stop`] waits for the process; a script that waits for the file starts too early.
-//! * A failed start leaves the log files that it has created, empty.
+//! * A failed start leaves the log files that it has created, empty, and directories.
 //! * In the foreground nothing is reopened, and a supervisor is told READY=1 and this crate's own errors, and not what main returns,
 //!   nor of a reload: `Type=notify-reload` of systemd does not fit.
 //! * SIGKILL of a running daemon leaves the pid file where it is. It is unlocked, so it blocks no start.
