@@ -6,5 +6,8 @@ pub mod systemd {}
 #[doc = include_str!("guide/daemonize.md")]
 pub mod daemonize {}
 
+#[doc = include_str!("guide/recipes.md")]
+pub mod recipes {}
+
 #[doc = include_str!("guide/errors.md")]
 pub mod errors {}

@@ -270,6 +270,7 @@
 //!
 //! * [From a systemd unit and back](guide::systemd)
 //! * [From the `daemonize` crate](guide::daemonize)
+//! * [Recipes](guide::recipes): an upgrade in place, sockets, logs, a logout
 //! * [When things go wrong](guide::errors)
 #![cfg_attr(feature = "macro", doc = "* [What the attribute does not do](macro@daemon#what-does-not-work)")]
 #![cfg_attr(feature = "macro", doc = "* [What the compiler says](macro@daemon#mistakes)")]
