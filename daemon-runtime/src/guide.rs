@@ -3,6 +3,9 @@
 #[doc = include_str!("guide/systemd.md")]
 pub mod systemd {}
 
+#[doc = include_str!("guide/launchd.md")]
+pub mod launchd {}
+
 #[doc = include_str!("guide/daemonize.md")]
 pub mod daemonize {}
 
