@@ -46,6 +46,8 @@ use proc_macro::TokenStream;
 /// for it, the daemon is ready as soon as the body begins. Without a parameter for the value of `setup`, that is dropped
 /// before the options are evaluated: a file that it opened is closed then.
 ///
+/// On macOS `setup` must resolve no names and call none of Apple's frameworks: neither is safe before a fork there.
+///
 /// # Above any other function
 ///
 /// ```text

@@ -11,7 +11,7 @@ use crate::tokens::{enclosed, is_punct, own_ends, words};
 /// a rule about its literals is a row in `rules`.
 const FLAGS: &str = "ignore_sigchld create_directories reopen_on_sighup no_new_privileges no_core_dumps trace";
 
-/// The options that need a value. The last two are no methods.
+/// The options that need a value. `setup` and `crate` are the attribute's own, and no methods.
 const WITH_VALUE: &str = "umask chdir pid_file stdin stdout stderr user group chroot keep_fds keep_env foreground \
                           start_timeout setup crate";
 

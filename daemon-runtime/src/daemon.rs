@@ -11,7 +11,7 @@ use crate::{Id, Ready, Spawned, Stream, platform};
 
 /// An option is a field and a method of the same name, with a default value and an example.
 macro_rules! options {
-    ($($(#[$doc:meta])* $name:ident: $type:ty as $value:ident = $default:expr, $example:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident: $type:ty as $value:ty = $default:expr, $example:literal;)*) => {
         /// Describes a daemon, and starts it: [`start`](Daemon::start).
         ///
         /// The attribute [`#[daemon]`](crate#what-a-main-may-be) calls these methods, and at main's end waits for the threads of
@@ -62,7 +62,7 @@ macro_rules! options {
                 /// ```
                 #[doc = concat!("let daemon = daemon_runtime::Daemon::new().", stringify!($name), "(", $example, ");")]
                 /// ```
-                pub fn $name(mut self, value: impl $value) -> Self {
+                pub fn $name(mut self, value: $value) -> Self {
                     if let Some(value) = value.convert() {
                         self.$name = value.into();
                     }
@@ -75,16 +75,16 @@ macro_rules! options {
 
 options! {
     /// The file mode creation mask, at most `0o777`: umask(2). Default: `0o022`; in the foreground, what it is.
-    umask: Option<u32> as MaskValue = None, "0o027";
+    umask: Option<u32> as impl MaskValue = None, "0o027";
     /// The working directory, an absolute path: chdir(2). Default: `/`, so that no file system is kept busy; in the foreground, what
     /// it is. With [`chroot`](Self::chroot), a path inside the new root, and `/` by default in the foreground too.
-    chdir: Option<PathBuf> as PathValue = None, "\"/srv\"";
+    chdir: Option<PathBuf> as impl PathValue = None, "\"/srv\"";
     /// Whether children are reaped automatically: `SIGCHLD` is ignored, signal(7), from the moment that the daemon is
     /// ready. Default: off.
     ///
     /// Then `Command::status` and `Command::output` fail with `ECHILD`, and programs that the daemon starts
     /// inherit the setting.
-    ignore_sigchld: bool as FlagValue = false, "true";
+    ignore_sigchld: bool as impl FlagValue = false, "true";
     /// A file that holds the daemon's pid and allows one instance. Relative paths are taken from where the program
     /// was started. Default: none.
     ///
@@ -96,26 +96,26 @@ options! {
     /// A program that ends by `_exit`, or sets a signal back to its default and raises it, leaves the file behind.
     /// With `user` the file is that user's, and start-stop-daemon(8) then wants `--user` or `--exec` beside
     /// `--pidfile`. A symbolic link is refused, and so are a file with several names, and one that is a log or `stdin` too.
-    pid_file: Option<PathBuf> as PathValue = None, "\"/run/app.pid\"";
+    pid_file: Option<PathBuf> as impl PathValue = None, "\"/run/app.pid\"";
     /// Whether the missing directories of [`pid_file`](Self::pid_file), [`stdout`](Self::stdout) and [`stderr`](Self::stderr) are
     /// created, with mode 0755. Default: off.
     ///
     /// The last one of each path belongs to [`user`](Self::user) and [`group`](Self::group), if given, so that the daemon may
     /// remove its pid file and reopen its logs; those above it to whoever starts it. What exists is left as it is. `/run` is
     /// empty after each boot. A failed start may leave directories that it has created.
-    create_directories: bool as FlagValue = false, "true";
+    create_directories: bool as impl FlagValue = false, "true";
     /// What standard input reads from: a path, an open file, or a [`Stream`]. Default: `/dev/null`.
-    stdin: Stream as StreamValue = Stream::Null, "\"/etc/app.conf\"";
+    stdin: Stream as impl StreamValue = Stream::Null, "\"/etc/app.conf\"";
     /// A log file for standard output, from the moment that the daemon is ready; appended to, and created with
     /// mode 0640 for the daemon's user. Or an open file, which is written to as it is, and not reopened; or a [`Stream`]:
     /// [`Stream::Inherit`] keeps what it is, for `app | multilog`. Default: `/dev/null`.
     ///
     /// With `user` or `group` a symbolic link is refused, and so is a file with several names: that user could point
     /// them at another file.
-    stdout: Stream as StreamValue = Stream::Null, "\"/var/log/app.log\"";
+    stdout: Stream as impl StreamValue = Stream::Null, "\"/var/log/app.log\"";
     /// The same for standard error. The same file as [`stdout`](Self::stdout) is opened once, so that lines do not
     /// overwrite each other. Default: `/dev/null`.
-    stderr: Stream as StreamValue = Stream::Null, "\"/var/log/app.log\"";
+    stderr: Stream as impl StreamValue = Stream::Null, "\"/var/log/app.log\"";
     /// Whether `SIGHUP` reopens the log files, for logrotate(8). One that comes before the daemon is ready is remembered
     /// until then. In the foreground it does nothing: the logs are the supervisor's. Default: off.
     ///
@@ -136,7 +136,7 @@ options! {
     ///     endscript
     /// }
     /// ```
-    reopen_on_sighup: bool as FlagValue = false, "true";
+    reopen_on_sighup: bool as impl FlagValue = false, "true";
     /// The user to become, by name or number. Only root, or a process with `CAP_SETUID` and `CAP_SETGID`, may become
     /// another user; who already is that user, in no group beyond its own, need not be root. Default: unchanged.
     ///
@@ -147,27 +147,27 @@ options! {
     ///
     /// Where the group database cannot be read, which the C library does not tell, or setgroups(2) is denied, the daemon
     /// has fewer groups, never more.
-    user: Option<Id> as IdValue = None, "\"www-data\"";
+    user: Option<Id> as impl IdValue = None, "\"www-data\"";
     /// The group to become, by name or number, as [`user`](Self::user). Default: the user's, if a user is given.
     ///
     /// Without a user the supplementary groups are cleared.
-    group: Option<Id> as IdValue = None, "33";
+    group: Option<Id> as impl IdValue = None, "33";
     /// The root directory, an absolute path: chroot(2). Names are looked up and files opened before. Default: none.
     ///
     /// What the program opens later must be inside, also what libraries open for it: `/etc/resolv.conf`, time zones,
     /// certificates.
-    chroot: Option<PathBuf> as PathValue = None, "\"/var/empty\"";
+    chroot: Option<PathBuf> as impl PathValue = None, "\"/var/empty\"";
     /// Whether programs that the daemon starts can gain no rights: PR_SET_NO_NEW_PRIVS(2const). Default: off.
     /// In the foreground too, a process that already has threads is refused: it would not hold for them.
-    no_new_privileges: bool as FlagValue = false, "true";
+    no_new_privileges: bool as impl FlagValue = false, "true";
     /// Whether no core is dumped: RLIMIT_CORE of getrlimit(2) is 0, and the process is not dumpable. Default: off.
-    no_core_dumps: bool as FlagValue = false, "true";
+    no_core_dumps: bool as impl FlagValue = false, "true";
     /// Inherited descriptors to keep open, at their numbers; 3 and above. Default: none.
-    keep_fds: Vec<i32> as FdsValue = Vec::new(), "[3, 4]";
+    keep_fds: Vec<i32> as impl FdsValue = Vec::new(), "[3, 4]";
     /// The environment variables to keep; all others are cleared, and `PATH`, unless it is named here, is systemd's
     /// default. What is cleared is also overwritten in /proc/PID/environ. `NOTIFY_SOCKET`, `WATCHDOG_PID` and `WATCHDOG_USEC` go
     /// with the rest: name them if the daemon itself talks to systemd. Default: see [the environment](crate#the-environment).
-    keep_env: Option<Vec<OsString>> as NamesValue = None, "[\"RUST_LOG\", \"LANG\"]";
+    keep_env: Option<Vec<OsString>> as impl NamesValue = None, "[\"RUST_LOG\", \"LANG\"]";
     /// Whether not to detach. Default: [`supervised`](crate::supervised).
     ///
     /// In the foreground streams and descriptors stay as they are, and so do mask and working directory unless they are given;
@@ -175,14 +175,14 @@ options! {
     /// user are set. So do signals, except where [`reopen_on_sighup`](Self::reopen_on_sighup) or
     /// [`ignore_sigchld`](Self::ignore_sigchld) asks for it; and with [`pid_file`](Self::pid_file), or as process 1, the
     /// signals that end a process are handled.
-    foreground: Option<bool> as FlagValue = None, "std::env::args().any(|arg| arg == \"--foreground\")";
+    foreground: Option<bool> as impl FlagValue = None, "std::env::args().any(|arg| arg == \"--foreground\")";
     /// How long the daemon may take until it is ready, in seconds or as a `Duration`; more than 0. Default: 90 s.
     ///
     /// The time begins with the first fork. When it is over, the daemon's process group gets `SIGTERM` and,
     /// 5 s later, `SIGKILL`.
-    start_timeout: Option<Duration> as TimeValue = None, "std::time::Duration::from_millis(1500)";
+    start_timeout: Option<Duration> as impl TimeValue = None, "std::time::Duration::from_millis(1500)";
     /// Whether to print the process table of the launch on standard error. Default: off.
-    trace: bool as FlagValue = false, "true";
+    trace: bool as impl FlagValue = false, "true";
 }
 
 impl Daemon {
@@ -344,29 +344,31 @@ impl Daemon {
         platform::spawn(&self)
     }
 
+    pub(crate) fn streams(&self) -> [&Stream; 3] {
+        [&self.stdin, &self.stdout, &self.stderr]
+    }
+
     /// Checks the values by the rules that the attribute applies to literals, in the same words.
     pub(crate) fn check(&self) -> Result<()> {
         if let Some(umask) = self.umask {
             ensure(umask <= 0o777, "umask", &format_args!("{umask:#o}"), "must be at most 0o777")?;
         }
-        let paths = [
+        let streams = ["stdin", "stdout", "stderr"].into_iter().zip(self.streams().map(Stream::path));
+        let others = [
             ("chdir", self.chdir.as_deref(), true),
             ("chroot", self.chroot.as_deref(), true),
             ("pid_file", self.pid_file.as_deref(), false),
-            ("stdin", self.stdin.path(), false),
-            ("stdout", self.stdout.path(), false),
-            ("stderr", self.stderr.path(), false),
         ];
-        for (option, path, absolute) in paths {
+        for (option, path, absolute) in
+            others.into_iter().chain(streams.clone().map(|(name, path)| (name, path, false)))
+        {
             let Some(path) = path else { continue };
             let shown = &path;
             ensure(!path.as_os_str().is_empty(), option, shown, "must not be empty")?;
             ensure(!path.as_os_str().as_encoded_bytes().contains(&0), option, shown, "must not contain a NUL byte")?;
             ensure(!absolute || path.has_root(), option, shown, "must be an absolute path, starting with '/'")?;
         }
-        for (name, path) in
-            [("stdin", self.stdin.path()), ("stdout", self.stdout.path()), ("stderr", self.stderr.path())]
-        {
+        for (name, path) in streams {
             if let (Some(pid_file), true) = (&self.pid_file, path == self.pid_file.as_deref()) {
                 let (what, why) = (format_args!("use pid_file = {}", pid_file.display()), format!("it is {name} too"));
                 let error = Error::new(Step::Options, ErrorKind::InvalidOption, what, why);

@@ -119,6 +119,7 @@ impl Instance {
         state() -> State;
         is_ready() -> bool;
         wait_until_ready(timeout: Duration) -> ();
+        wait_until_stopped(timeout: Duration) -> ();
         signal(signal: i32) -> ();
         reload() -> ();
         stop(timeout: Duration) -> ();

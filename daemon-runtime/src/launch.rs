@@ -3,30 +3,36 @@
 //! ```text
 //! launcher                           session leader             daemon
 //!  fork ──────────────────────────▶ setsid, fork ───────────▶ …
-//!  waits: Started, Ready, a death,   exit                      main's body up to ready.notify()
-//!  the time limit, Ctrl-C    ◀────────────────────── Ready ──
+//!  waits: a message, a death,  ◀─── Started                    main's body up to ready.notify()
+//!  the time limit, Ctrl-C            exit
+//!                    ◀────────────────────────────── Ready ──
 //!                    Go ─────────────────────────────────────▶ main's body goes on
 //!  exit
 //! ```
+//!
+//! `Started` and `Ready` carry the daemon's pid, and come by one channel, whose end the session leader and the daemon share. Instead of
+//! `Go` the launcher says `Stop` to a daemon whose start it has given up.
 //!
 //! *Why two forks.* setsid(2) refuses a process group leader, which a program started by a shell is; so the first child
 //! calls it. That makes it a session leader, and a session leader that opens a terminal gets it as controlling terminal.
 //! So it forks again: the daemon is no session leader and can never get a terminal.
 //!
 //! *Why the launcher is the parent.* It adopts orphans, so that the daemon becomes its child when the session leader has
-//! exited. So it learns exactly how a failed start has ended.
+//! exited. So it learns exactly how a failed start has ended. Where it cannot, the session leader stays, with a socket of its own: it
+//! says `Started` and, when the daemon has ended, `Ended` there, and is killed by the launcher at the end.
 //!
 //! *Why a socket and not a pipe.* Both ends talk, and each sees when the other one is closed, by whatever death.
 //!
 //! *What each process waits for.* The launcher waits until the daemon is ready, has ended, or is too late, or until a
-//! signal interrupts the start; it alone decides. The session leader waits for nothing. The daemon waits for `Go` when it is
+//! signal interrupts the start; it alone decides. The session leader waits for nothing, or, if it stays, for the daemon's end and the
+//! launcher's. The daemon waits for `Go` when it is
 //! ready, and from then on neither looks at the other. A daemon whose launcher was killed sees that there.
 
 mod launcher;
 mod link;
 pub(crate) mod message;
 mod session_leader;
-mod signals;
+mod signal_socket;
 
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -43,7 +49,7 @@ use crate::trace::Trace;
 pub(crate) use launcher::Launcher;
 use launcher::Progress;
 pub(crate) use link::Link;
-use signals::SignalSocket;
+use signal_socket::SignalSocket;
 
 /// Who has returned from [`fork_twice`].
 pub(crate) enum Process<'a> {
@@ -70,11 +76,9 @@ pub(crate) fn fork_twice(limit: Duration, trace: Trace, client: Option<&UnixStre
         }
         ForkResult::Child => {
             drop((launcher_end, leader_channel));
-            let forked = signals
-                .restore_in_child()
-                .and_then(|()| session_leader::fork_daemon(daemon_end, leader_end, trace))
-                .unwrap_or_else(|error| exit_with(&error));
-            Ok(Process::Daemon(Link::new(forked, [launcher, getsid(None).unwrap_or(launcher)])))
+            let channel = session_leader::fork_daemon(daemon_end, leader_end, signals, trace);
+            let channel = channel.unwrap_or_else(|error| exit_with(&error));
+            Ok(Process::Daemon(Link::new(channel, [launcher, getsid(None).unwrap_or(launcher)])))
         }
     }
 }

@@ -154,10 +154,11 @@
 //! Almost all that can fail on what the options say is done in the launcher, before the first fork. After it come the
 //! working directory inside a new root, the pid (a full disk), and dropping privileges.
 //!
-//! The launcher is a subreaper (PR_SET_CHILD_SUBREAPER): when the session leader has exited, the daemon becomes its child.
+//! The launcher adopts orphans (PR_SET_CHILD_SUBREAPER): when the session leader has exited, the daemon becomes its child.
 //! So it sees how a failed start has ended, and ends with the same exit code; for a signal, with 128 + its number and a
-//! line that names it. Until the daemon is ready its stdout and stderr are the launcher's, so what it prints about a
-//! failed start is seen. If the launcher ends, unless by SIGKILL, the daemon ends too.
+//! line that names it. Where the system has no such thing, the session leader stays until the daemon is ready, and tells it. Until
+//! then the daemon's stdout and stderr are the launcher's, so what it prints about a failed start is seen. If the launcher ends,
+//! the daemon ends too, unless the launcher itself is killed by a signal other than SIGHUP, SIGINT, SIGQUIT and SIGTERM.
 //!
 //! # Differences from daemon(7)
 //!
@@ -205,7 +206,8 @@
 //!
 //! Starting:
 //!
-//! * A launcher that is killed by SIGKILL says nothing to the daemon: that ends when it says that it is ready; until then it holds
+//! * A launcher that is killed by SIGKILL, or by another signal that it does not handle, such as SIGALRM, says nothing to the daemon:
+//!   that ends when it says that it is ready; until then it holds
 //!   the pid file, and no time limit ends it. In the moment between the pid file's creation and the fork, an empty file is left; and
 //!   between the launcher's last message to the daemon and its exit, a few microseconds, the daemon runs.
 //! * Processes that main's body starts before it is ready, and that leave the daemon's process group, are not ended with a
@@ -225,6 +227,7 @@
 //! * A pid file that somebody removes hides the daemon: it counts as not running, and another one can start.
 //! * A program that the daemon becomes by exec has neither the handler for SIGHUP nor the pid file's lock any more, so that a second
 //!   daemon can start. A child that clone(2) makes without fork(3) keeps the lock when the daemon is gone.
+//! * What is at the path of `pid_file` is emptied if nobody has locked it: name no other file.
 //! * Exit handlers that `setup` has registered find the pid file gone: those that were registered last run first, atexit(3).
 //! * Root, and a start with `user` or `group`, follow a symbolic link on the way to a log, stdin or pid file only if the link is
 //!   root's. When logs are reopened and the pid file is removed that holds for the end of the path alone: keep them in directories
@@ -235,11 +238,38 @@
 //! * A set-user-ID program may become the user whose rights it has; the options and the environment are those of whoever starts
 //!   it, so do not take paths from them.
 //!
+//! * A variable that C code has set by putenv(3) to text that cannot be written to crashes a start with `keep_env`, which overwrites
+//!   what it removes.
+//! * A child that the daemon forks, and that starts a daemon of its own, has the first one's handler for SIGHUP and its log files.
+//!
 //! Signals: those that the C library keeps for its threads, 32 and 33 with glibc, stay ignored if they were, as in programs that
 //! posix_spawn(3) has started.
 //!
-//! Systems: it detaches on Linux from 4.1 on. On other systems it stays in the foreground, and says so. musl does not tell an
-//! emulator's threads from the program's: under qemu-user a program with musl is refused.
+//! # Systems
+//!
+//! It detaches on Linux from 4.1 on, and on macOS, FreeBSD, NetBSD, OpenBSD, DragonFly and illumos. For these it is compiled and linked
+//! with each change (DragonFly: compiled), and was never run there by us. On another Unix it has what POSIX has. On Windows a program
+//! stays in the foreground, and says so.
+//!
+//! | | Linux | macOS | FreeBSD | DragonFly | NetBSD | OpenBSD | illumos | another Unix |
+//! | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+//! | the daemon's parent until it is ready | launcher | session leader | launcher | launcher | session leader | session leader | session leader | session leader |
+//! | a program with other threads is refused | yes, with their names | yes | yes | yes | yes | yes | yes | no |
+//! | a start that would lose a record lock is refused | yes | no | no | no | no | no | no | no |
+//! | a signal of [`Instance`] reaches the daemon for certain | from 5.3 on | after a second look | after a second look | after a second look | after a second look | after a second look | after a second look | after a second look |
+//! | [`Instance`] sees who holds the pid file's lock | yes | no | no | no | no | no | no | no |
+//! | saved ids are looked at after `user` | yes | no | no | no | no | no | no | no |
+//! | `no_new_privileges` | yes | refused | from 14 on | refused | refused | refused | refused | refused |
+//! | `no_core_dumps` | and no ptrace(2) | yes | and no ptrace(2) | yes | yes | yes | yes | yes |
+//! | [`supervised()`] knows | systemd, containers and others | launchd | process 1 | process 1 | process 1 | process 1 | process 1 | process 1 |
+//!
+//! On every system it is tried whether the old ids can be regained. Beside that:
+//!
+//! * Linux: musl does not tell an emulator's threads from the program's: under qemu-user a program with musl is refused.
+//! * macOS: names that are resolved before the start make getaddrinfo(3) crash in the daemon, since macOS 26, and Apple's frameworks
+//!   (Foundation, Security and others) are not safe after fork(2): use neither in `setup` nor before the call. A daemon's user has
+//!   at most 16 groups; the rest is left out.
+//! * A body that raises a signal against its own process group before it is ready spares the session leader that stays.
 //!
 //! # The environment
 //!
@@ -257,18 +287,19 @@
 //!
 //! `DISPLAY`, `XAUTHORITY`, `ICEAUTHORITY`, `WAYLAND_DISPLAY`, `SSH_AUTH_SOCK`, `SSH_AGENT_PID`,
 //! `GPG_AGENT_INFO`, `XDG_RUNTIME_DIR`, `XDG_SESSION_*`, `XDG_SEAT*`, `XDG_VTNR`, `XDG_CURRENT_DESKTOP`, `DESKTOP_SESSION`,
-//! `DBUS_SESSION_BUS_*`, `SESSION_MANAGER`, `SUDO_*`, `DOAS_USER`, `PKEXEC_UID`
+//! `SESSION_MANAGER`, `DBUS_SESSION_BUS_*`, `SUDO_*`, `DOAS_USER`, `PKEXEC_UID`
 //!
 //! What belongs to the old user goes where `user` changes who the daemon is:
 //!
 //! `MAIL`, `XDG_CONFIG_HOME`, `XDG_CACHE_HOME`, `XDG_DATA_HOME`, `XDG_STATE_HOME`, `KRB5CCNAME`, `TMPDIR`
 //!
 //! What is for another service goes where the program does not run as one: `NOTIFY_SOCKET`, `WATCHDOG_PID`, `WATCHDOG_USEC`.
-//! LISTEN_PID and WATCHDOG_PID of a program that detaches become the daemon's pid.
+//! Of a program that detaches, LISTEN_PID and WATCHDOG_PID become the daemon's pid.
 //!
 //! # Guides
 //!
 //! * [From a systemd unit and back](guide::systemd)
+//! * [From a property list of launchd and back](guide::launchd)
 //! * [From the `daemonize` crate](guide::daemonize)
 //! * [Recipes](guide::recipes): an upgrade in place, sockets, logs, a logout
 //! * [When things go wrong](guide::errors)

@@ -11,7 +11,7 @@ use nix::unistd::{ForkResult, Pid};
 use crate::error::{Error, ErrorKind, OrFail, Result, Step};
 use crate::launch::message::{receive_in_client, tell_client};
 use crate::launch::{fork, make_socket, refuse_other_pid_namespace};
-use crate::start::{DEFAULT_TIMEOUT, start_in_background};
+use crate::start::{DEFAULT_TIMEOUT, find_unwanted_descriptors, start_in_background};
 use crate::step::streams::flush;
 use crate::step::threads::refuse_threads;
 use crate::supervisor::note_inherited;
@@ -39,6 +39,8 @@ pub(crate) fn spawn(options: &Daemon) -> Result<Spawned> {
     }
     note_inherited();
     refuse_threads()?;
+    // In the child, which becomes the launcher, the locks are lost already.
+    find_unwanted_descriptors(options, 0..0)?;
     // What is buffered would appear twice.
     flush()?;
     let (client_end, launcher_end) = make_socket()?;

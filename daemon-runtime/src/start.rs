@@ -13,6 +13,8 @@
 //!
 //! and threads are refused only where the user changes, or by `no_new_privileges`, which holds for one thread.
 
+use std::ops::Range;
+use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -42,7 +44,7 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(90);
 /// The process that is the daemon.
 static DAEMON: AtomicI32 = AtomicI32::new(0);
 
-/// What is open and decided before the fork. What is left out in the foreground is nothing here.
+/// What is open and decided before the fork. What the foreground leaves out is `None` or empty here.
 struct Start<'a> {
     options: &'a Daemon,
     credentials: Credentials,
@@ -125,26 +127,19 @@ impl<'a> Start<'a> {
         let directories = Directories::open(Some(mask), options.chroot.as_deref(), Some(working_dir))?;
         let logs = [&options.stdout, &options.stderr].map(|log| (Step::Streams, log.path()));
         create_directories(options, &credentials, &[logs[0], logs[1], (Step::PidFile, options.pid_file.as_deref())])?;
-        let wanted = [&options.stdin, &options.stdout, &options.stderr];
-        let streams = Streams::open(wanted, options.chroot.as_deref(), &credentials)?;
+        let streams = Streams::open(options.streams(), options.chroot.as_deref(), &credentials)?;
         // While a signal can still end this process: a pipe that nobody reads would hold it for ever.
         flush()?;
-        let inherited = inherited();
-        let signals = inherited.signals.as_ref().map_err(|errno| *errno);
+        let signals = inherited().signals.as_ref().map_err(|errno| *errno);
         let signals = signals.or_fail(Step::Signals, "look at the signals that the program was started with")?;
         // Before there is a pid file, which a Ctrl-C must not leave behind.
         let signals = BlockedSignals::block(signals.clone())?;
         let pid_file = lock_pid_file(options, &credentials)?;
         // Step 1. What a service manager has passed to a client is for that.
         let sockets = if is_spawned { 0..0 } else { supervisor::initial().sockets.clone() };
-        // What is wanted as a stream has an owner, who closes it.
-        let owned = wanted.into_iter().filter_map(Stream::descriptor);
-        let keep: Vec<_> = sockets.chain(options.keep_fds.iter().copied()).chain(owned).collect();
-        let unwanted = descriptors::find_inherited(&inherited.descriptors, &keep)?;
-        descriptors::refuse_record_locks(&unwanted)?;
-        unwanted.into_iter().for_each(sys::close_inherited);
+        find_unwanted_descriptors(options, sockets)?.into_iter().for_each(sys::close_inherited);
         let variables = Unwanted::find(options.keep_env.as_deref(), &credentials, is_spawned);
-        // The launcher waits for its children.
+        // Before the launch saves the program's actions and puts them back: then it cannot be told any more who has set them.
         signals.stop_ignoring_children()?;
         Ok(Start { options, credentials, directories, streams, pid_file, signals, variables: Some(variables) })
     }
@@ -164,7 +159,8 @@ impl<'a> Start<'a> {
 
     /// Makes this process the daemon, in the background and in the foreground.
     fn become_daemon(self, link: Option<Link>) -> Result<Ready> {
-        let Start { options, credentials, directories, mut streams, pid_file, signals, variables } = self;
+        // Dropped from the end: after an error the pid file goes before a signal that was blocked can end this process.
+        let Start { options, credentials, directories, mut streams, signals, pid_file, variables } = self;
         // Steps 10 and 11, while root may still change the root directory. The files of the start have modes of their own, whatever the
         // mask is.
         directories.enter()?;
@@ -198,6 +194,16 @@ impl<'a> Start<'a> {
         // Step 14 is `notify`, and step 15 the launcher's.
         Ok(Ready::new(options, streams, pid_file, link))
     }
+}
+
+/// Finds what was inherited and nobody wants, in a process that loses no record lock by a fork.
+pub(crate) fn find_unwanted_descriptors(options: &Daemon, sockets: Range<RawFd>) -> Result<Vec<RawFd>> {
+    // What is wanted as a stream has an owner, who closes it.
+    let owned = options.streams().into_iter().filter_map(Stream::descriptor);
+    let keep: Vec<_> = sockets.chain(options.keep_fds.iter().copied()).chain(owned).collect();
+    let unwanted = descriptors::find_inherited(&inherited().descriptors, &keep)?;
+    descriptors::refuse_record_locks(&unwanted)?;
+    Ok(unwanted)
 }
 
 /// Checks that the options are possible here. Nothing has changed yet.

@@ -473,7 +473,7 @@ pub(crate) fn restore_action(signal: c_int, action: &libc::sigaction) -> nix::Re
     Errno::result(unsafe { libc::sigaction(signal, action, ptr::null_mut()) }).map(drop)
 }
 
-/// sigaction(2) with one of this crate's three handlers, which are async-signal-safe: `launch::signals::note`,
+/// sigaction(2) with one of this crate's three handlers, which are async-signal-safe: `launch::signal_socket::note`,
 /// `step::signals::end` and `step::reopen::handle_sighup`.
 pub(crate) fn set_handler(signal: Signal, handler: Handler) -> nix::Result<()> {
     // SA_RESTART, so that the program's own calls do not notice; SA_ONSTACK, so that it also runs on a full stack. That other

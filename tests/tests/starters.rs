@@ -481,6 +481,7 @@ const ROWS: &[(&str, &[&str])] = &[
     ("a shell, at a terminal", &["shell", "pipes"]),
     ("a shell, in the background (`&`), or by nohup(1)", &["background_job", "nohup"]),
     ("a shell in tmux that a service has started", &["tmux", "tmux_of_a_service"]),
+    ("a program of the desktop, or a script of a CI runner, that is a service", &["whose_service::notify_socket"]),
     ("ssh(1), with or without a terminal", &["remote_login", "setsid"]),
     ("make(1)", &["make"]),
     ("cron(8)", &["cron"]),
@@ -516,6 +517,10 @@ fn each_row_of_the_guide_is_a_test() {
     let rows: Vec<&str> = table.lines().map_while(|row| row.strip_prefix("| ")?.split(" | ").next()).collect();
     assert_eq!(rows, ROWS.iter().map(|(row, _)| *row).collect::<Vec<_>>());
     for test in ROWS.iter().flat_map(|(_, tests)| *tests) {
-        assert!(include_str!("starters.rs").contains(&format!("\nfn {test}() {{")), "there is no test {test}");
+        let (source, name) = match test.strip_prefix("whose_service::") {
+            Some(name) => (include_str!("whose_service.rs"), name),
+            None => (include_str!("starters.rs"), *test),
+        };
+        assert!(source.contains(&format!("\nfn {name}() {{")), "there is no test {test}");
     }
 }

@@ -105,7 +105,8 @@ fn options_are_not_called_by_their_rust_names() {
                         .flat_map(|it| it.split('{').map(|it| it.split('}').next_back()));
                     for string in strings.flatten() {
                         literals += 1;
-                        let is_in = |option: &&&str| string.contains(**option);
+                        // A system that lacks it says so by its name.
+                        let is_in = |option: &&&str| string.contains(**option) && string != "set no_new_privileges";
                         found.extend(NAMES.iter().find(is_in).map(|option| format!("{name}: {option} in {string:?}")));
                     }
                 }

@@ -11,7 +11,7 @@ use nix::unistd::{Pid, getpgid};
 
 use super::exit_with;
 use super::message::{self, Message};
-use super::signals::SignalSocket;
+use super::signal_socket::SignalSocket;
 use crate::error::{Error, ErrorKind, OrFail, Result, Step};
 use crate::report::{report, seconds};
 use crate::sys::{self, Children, ExitStatus, retry, waitid};
@@ -21,7 +21,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// The launcher's view of a start.
 pub(crate) struct Launcher<'a> {
-    /// Unreaped until the launcher ends, so that the numbers of this process and of its group stay theirs.
+    /// Reaped last, so that the numbers of this process and of its group stay theirs.
     pub(super) leader: Pid,
     /// By which a session leader that stays tells how the daemon has ended. `None` where the launcher sees that itself: the daemon
     /// is its child as soon as the session leader has exited.
@@ -124,6 +124,7 @@ impl Launcher<'_> {
                 Event::Message(Message::Go | Message::Stop) => {
                     return Err(Error::system(Step::Launch, LISTEN, Errno::EBADMSG).into());
                 }
+                // How the daemon has ended is told by its parent; and one that lives on without `Ready` by the deadline.
                 Event::Closed => self.channel = None,
                 Event::ChildEnded => {}
                 Event::ClientDied => {
@@ -137,8 +138,8 @@ impl Launcher<'_> {
                         .into());
                 }
             }
-            let is_certain_to_live = self.check_children()?;
-            if matches!(self.progress, Progress::Ready(_)) && is_certain_to_live && self.send_go()? {
+            let may_go_on = self.check_children()?;
+            if matches!(self.progress, Progress::Ready(_)) && may_go_on && self.send_go()? {
                 return Ok(());
             }
         }
@@ -168,6 +169,7 @@ impl Launcher<'_> {
             // A session leader that is dead is a child that has ended.
             (Some(1), [_, Some(leader), ..]) => receive(leader)?.map_or(Event::ChildEnded, Event::Message),
             (Some(2), [_, _, Some(daemon), _]) => receive(daemon)?.map_or(Event::Closed, Event::Message),
+            // The client says nothing: what can be read is its end.
             _ => Event::ClientDied,
         })
     }
@@ -189,7 +191,8 @@ impl Launcher<'_> {
         !lives(self.leader, WNOWAIT)
     }
 
-    /// Checks that session leader and daemon have not ended but as they should. Returns whether it is certain that the daemon lives.
+    /// Checks that session leader and daemon have not ended but as they should. Returns whether nothing is known against `Go`. A
+    /// session leader that stays has told of the daemon's end before it is looked for here: its socket is heard first.
     fn check_children(&self) -> std::result::Result<bool, FailedStart> {
         let ended = |pid| waitid(Children::One(pid), WNOHANG | WNOWAIT).or_fail(Step::Launch, "look for the daemon");
         match (ended(self.leader)?, &self.leader_channel) {
@@ -228,10 +231,12 @@ impl Launcher<'_> {
             let who = self.daemon().map_or("the daemon".into(), |daemon| format!("process {daemon}"));
             report(&format!("{who} does not end, although SIGKILL was sent {} ago", seconds(GRACE)));
         }
-        // The session leader that has stayed is of its group. Where nobody can wait for the members of that, they get this, and no
-        // more is known.
-        let _ = killpg(self.leader, Signal::SIGKILL);
-        let _ = waitid(Children::One(self.leader), 0);
+        // Where nobody can wait for the members of the group, they get this, and no more is known; with them the session leader that
+        // has stayed. When all are gone, the number is free.
+        if self.leader_channel.is_some() || !are_gone {
+            let _ = killpg(self.leader, Signal::SIGKILL);
+            let _ = waitid(Children::One(self.leader), 0);
+        }
     }
 
     /// Sends a signal to all processes of the start, and waits until they are gone; returns whether they are.
@@ -248,9 +253,13 @@ impl Launcher<'_> {
             // The daemon's messages are not waited for: it may be saying that it is ready.
             let sockets = [Some(&self.signals.receiver), self.leader_channel.as_ref()];
             match (poll(sockets, deadline), sockets) {
-                // A second Ctrl-C means now.
-                (Ok(Some(0)), _) if matches!(self.signals.read(), Ok(Some(_))) => return false,
-                (Ok(Some(0)), _) => {}
+                (Ok(Some(0)), _) => {
+                    let is_second_signal = matches!(self.signals.read(), Ok(Some(_)));
+                    // A second Ctrl-C means now. What gets SIGKILL is not sped up by a third.
+                    if is_second_signal && signal == Signal::SIGTERM {
+                        return false;
+                    }
+                }
                 (Ok(Some(1)), [_, Some(leader)]) => match Message::receive(leader) {
                     Ok(Some(Message::Started(daemon))) => {
                         self.note_started(daemon);
@@ -287,7 +296,7 @@ impl Launcher<'_> {
         }
     }
 
-    /// Reaps those that have ended; returns whether none is left but the session leader.
+    /// Reaps those that have ended; returns whether none is left but a session leader that stays.
     fn are_gone(&mut self) -> bool {
         if self.leader_channel.is_some() {
             return matches!(self.progress, Progress::Ended) || self.leader_has_ended();

@@ -10,15 +10,23 @@ use nix::unistd::{ForkResult, Pid, chdir, setsid};
 
 use super::launcher::poll;
 use super::message::Message;
-use super::signals::SignalSocket;
+use super::signal_socket::SignalSocket;
 use super::{exit_with, fork, refuse_other_pid_namespace};
 use crate::error::{OrFail, Result, Step};
 use crate::sys::{self, Children, waitid};
 use crate::trace::Trace;
 
 /// Leaves the shell's session and forks the daemon. Only the daemon returns, with its end of the channel. With a socket of its own
-/// to the launcher the session leader stays.
-pub(super) fn fork_daemon(channel: UnixStream, own: Option<UnixStream>, trace: Trace) -> Result<UnixStream> {
+/// to the launcher, `own`, the session leader stays.
+///
+/// The launcher's `signals` are put back in the daemon, and not before: a program that ignores SIGCHLD would lose the end of a daemon
+/// that ends before its parent.
+pub(super) fn fork_daemon(
+    channel: UnixStream,
+    own: Option<UnixStream>,
+    signals: SignalSocket,
+    trace: Trace,
+) -> Result<UnixStream> {
     refuse_other_pid_namespace()?;
     trace.print_row("first fork");
     // daemon(7), step 6. A new session has no controlling terminal.
@@ -38,7 +46,11 @@ pub(super) fn fork_daemon(channel: UnixStream, own: Option<UnixStream>, trace: T
                 _ => sys::exit_now(0),
             }
         }
-        ForkResult::Child => deaths.map_or(Ok(()), SignalSocket::restore_in_child).map(|()| channel),
+        ForkResult::Child => {
+            deaths.map_or(Ok(()), SignalSocket::restore_in_daemon)?;
+            signals.restore_in_daemon()?;
+            Ok(channel)
+        }
     }
 }
 

@@ -95,9 +95,14 @@ impl Credentials {
         if self.is_unchanged() { For::Oneself } else { For::Another }
     }
 
+    /// The daemon's user.
+    pub(crate) fn owner(&self) -> Uid {
+        self.user.as_ref().map_or(geteuid(), |user| user.uid)
+    }
+
     /// Makes a file the daemon's: fchown(2). Its group changes only by `group`.
     pub(crate) fn give_file(&self, file: &OwnedFd) -> nix::Result<()> {
-        let owner = self.user.as_ref().map_or(geteuid(), |user| user.uid);
+        let owner = self.owner();
         // A filter, such as `SystemCallFilter=~@privileged` of systemd.exec(5), may kill for a call that changes nothing.
         if self.requested_group.is_none() && sys::file_status(file.as_raw_fd())?.owner == owner.as_raw() {
             return Ok(());

@@ -8,7 +8,7 @@ pub(crate) fn forbid_new_privileges() -> Result<()> {
     sys::forbid_new_privileges().or_fail(Step::Privileges, "forbid new privileges")
 }
 
-/// core(5): no dump. After the last change of ids, which would make it dumpable again.
+/// core(5): no dump. After the last change of ids, which sets anew whether a dump is allowed.
 pub(crate) fn forbid_core_dumps() -> Result<()> {
     sys::forbid_core_dumps().or_fail(Step::Privileges, "forbid core dumps")
 }

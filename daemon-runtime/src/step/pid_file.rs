@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FlockArg, OFlag, open};
-use nix::libc;
+use nix::libc::{self, uid_t};
 use nix::sys::stat::{Mode, fchmod};
 use nix::sys::uio::pread;
-use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat, write};
+use nix::unistd::{Pid, UnlinkatFlags, geteuid, getpid, unlinkat, write};
 
 use crate::error::{Error, ErrorKind, OrFail, Result, Step};
 use crate::step::credentials::Credentials;
@@ -84,7 +84,10 @@ impl PidFile {
                 Err(Errno::EEXIST) => continue,
                 opened => opened.map_err(|errno| not_opened(path, errno))?,
             };
-            match try_lock(path, &fd, &place) {
+            // Whoever has made a file has it open perhaps, and can write any pid into it later, which root would signal.
+            let is_trusted =
+                |owner| is_new || !geteuid().is_root() || owner == 0 || owner == credentials.owner().as_raw();
+            match try_lock(path, &fd, &place, is_trusted) {
                 Ok(Lock::Ours(id)) => {
                     let (directory, name) = split(path_in_daemon(path, root).as_bytes());
                     let in_daemon = LockedFile { directory, name, pid: getpid(), fd: fd.as_raw_fd(), id };
@@ -201,7 +204,8 @@ fn split(path: &[u8]) -> (CString, CString) {
 ///
 /// Once on the way down: the child may use the number for something else, which its own children inherit.
 extern "C" fn leave_to_parent() {
-    if let Some(kept) = KEPT.withdraw() {
+    // A body that has closed all descriptors may have another file at this number.
+    if let Some(kept) = KEPT.withdraw().filter(|kept| sys::file_status(kept.fd).is_ok_and(|open| open.id == kept.id)) {
         sys::close_inherited(kept.fd);
     }
 }
@@ -217,8 +221,9 @@ fn open_or_create(place: &Place) -> nix::Result<(OwnedFd, bool)> {
     }
 }
 
-/// Locks what was opened, if it is a file that may be a pid file, nobody holds it, and it still is the one at its path.
-fn try_lock(path: &Path, fd: &OwnedFd, place: &Place) -> Result<Lock> {
+/// Locks what was opened, if it is a file that may be a pid file, nobody holds it, and it still is the one at its path. One of an
+/// owner who is not trusted is removed.
+fn try_lock(path: &Path, fd: &OwnedFd, place: &Place, is_trusted: impl Fn(uid_t) -> bool) -> Result<Lock> {
     let status = || sys::file_status(fd.as_raw_fd()).or_fail(Step::PidFile, lock_action(path));
     let lock = |kind| flock(fd, kind).or_fail(Step::PidFile, lock_action(path));
     let file = status()?;
@@ -240,7 +245,11 @@ fn try_lock(path: &Path, fd: &OwnedFd, place: &Place) -> Result<Lock> {
         return Ok(Lock::Shared);
     }
     match place.status() {
-        Ok(there) if there.id == file.id && there.is_empty => Ok(Lock::Ours(file.id)),
+        Ok(there) if there.id == file.id && there.is_empty && is_trusted(file.owner) => Ok(Lock::Ours(file.id)),
+        Ok(there) if there.id == file.id && there.is_empty => {
+            let removed = place.remove().or_fail(Step::PidFile, format_args!("replace pid file {}", path.display()));
+            removed.map(|()| Lock::Lost)
+        }
         Ok(_) | Err(Errno::ENOENT) => Ok(Lock::Lost),
         Err(errno) => Err(Error::system(Step::PidFile, lock_action(path), errno)),
     }

@@ -127,22 +127,24 @@ impl Log {
     fn open_or_create(&self) -> nix::Result<OwnedFd> {
         let open = |flags| sys::open_at(AT_FDCWD, &*self.path, LOG_FLAGS | path::FLAGS | flags, LOG_MODE);
         let is_roots = || sys::file_status_at(AT_FDCWD, &self.path).is_ok_and(|link| link.owner == 0);
-        let no_link = if geteuid().is_root() { OFlag::O_NOFOLLOW } else { OFlag::empty() };
-        loop {
-            match open(no_link) {
-                Err(Errno::ELOOP) if is_roots() => return open(OFlag::O_CREAT),
-                Err(Errno::ELOOP) if !no_link.is_empty() => return Err(path::UNTRUSTED_LINK),
-                Err(Errno::ENOENT) => {}
-                opened => return opened,
-            }
-            match open(OFlag::O_CREAT | OFlag::O_EXCL) {
-                Err(Errno::EEXIST) => {}
-                created => {
-                    let file = created?;
-                    // Whatever the umask is. A file system without modes refuses it.
-                    let _ = fchmod(&file, LOG_MODE);
-                    return Ok(file);
-                }
+        let is_root = geteuid().is_root();
+        let no_link = if is_root { OFlag::O_NOFOLLOW } else { OFlag::empty() };
+        match open(no_link) {
+            Err(Errno::ELOOP) if is_root && is_roots() => return open(OFlag::O_CREAT),
+            Err(Errno::ELOOP) if is_root => return Err(path::UNTRUSTED_LINK),
+            Err(Errno::ENOENT) => {}
+            opened => return opened,
+        }
+        // A link that is followed may lead nowhere yet.
+        let exclusive = if is_root { OFlag::O_EXCL } else { OFlag::empty() };
+        match open(OFlag::O_CREAT | exclusive) {
+            // Somebody has created it in between.
+            Err(Errno::EEXIST) => open(no_link),
+            created => {
+                let file = created?;
+                // Whatever the umask is. A file system without modes refuses it.
+                let _ = fchmod(&file, LOG_MODE);
+                Ok(file)
             }
         }
     }

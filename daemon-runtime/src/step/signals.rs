@@ -55,7 +55,7 @@ impl BlockedSignals {
         Ok(BlockedSignals { mask_before, inherited })
     }
 
-    /// Lets this process wait for its children, unless the program itself has chosen that it cannot.
+    /// Undoes step 2 for SIGCHLD, which the launcher has a handler for; unless the program itself ignores it.
     pub(crate) fn stop_ignoring_children(&self) -> Result<()> {
         match self.inherited.ignored.contains(&libc::SIGCHLD) {
             true => stop_ignoring(libc::SIGCHLD),

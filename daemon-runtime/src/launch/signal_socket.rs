@@ -67,8 +67,8 @@ impl SignalSocket {
         .or_fail(Step::Signals, "read a signal")
     }
 
-    /// Puts back what the program has set, in a child, which is to be the daemon.
-    pub(super) fn restore_in_child(mut self) -> Result<()> {
+    /// Puts back what the program has set.
+    pub(super) fn restore_in_daemon(mut self) -> Result<()> {
         self.restore().or_fail(Step::Signals, "put back the program's signal handlers")
     }
 
