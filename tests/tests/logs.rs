@@ -10,7 +10,7 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
-use tests::accounts::{AS_NOBODY, launch_as};
+use tests::accounts::{self, AS_NOBODY, launch_as, launch_as_ordinary};
 use tests::{Expected, Family, Launch, Proc, listing, starter, strerror, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
@@ -263,6 +263,31 @@ fn reopened_while_the_file_is_in_place() {
     mark(&family, "go");
     family.at("end");
     assert_eq!(read(&log), "one\nuno\ntwo\ndue\n");
+}
+
+/// The log is a link whose target logrotate(8) has moved away. An ordinary user's links are followed, so that the file is
+/// created anew where the link leads to; and the handler comes to its end, as SIGTERM waits for that.
+#[test]
+fn reopened_through_a_link_that_leads_nowhere_yet() {
+    for stream in ["STDOUT", "STDERR"] {
+        let family = accounts::family();
+        let [link, target, old, pid_file] = ["link", "target", "target.1", "pid"].map(|name| family.path(name));
+        symlink(&target, &link).expect("a link");
+        let launch = launch_as_ordinary(&family, READY).env(format!("DAEMON_{stream}"), &link);
+        let launch = launch.env("DAEMON_REOPEN_ON_SIGHUP", "").env("DAEMON_PID_FILE", &pid_file);
+        launch.args(TWICE).run().assert_code(0).assert_stderr("");
+        let daemon = family.daemon();
+        fs::rename(&target, &old).expect("the log can be moved");
+        hang_up(&daemon);
+        until_open(&daemon, if stream == "STDOUT" { 1 } else { 2 }, &target);
+        mark(&family, "go");
+        family.at("end");
+        let lines = if stream == "STDOUT" { ["one\n", "two\n"] } else { ["uno\n", "due\n"] };
+        assert_eq!([read(&old), read(&target)], lines, "{stream}");
+        assert_eq!((fs::read_link(&link).expect("the link"), mode(&target)), (target, 0o640), "{stream}");
+        kill(Pid::from_raw(daemon.pid), Signal::SIGTERM).expect("the daemon runs");
+        family.assert_nothing_left(&pid_file);
+    }
 }
 
 /// A reason why a log cannot be opened anew: what is done for that, its words, and how to undo it.
