@@ -2,8 +2,9 @@
 //! its time, and nobody else is signalled.
 
 use std::fs::{self, File, Permissions};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant as Clock};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant as Clock};
 use daemon_runtime::{Instance, State};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, pipe};
 use tests::accounts::AS_NOBODY;
 use tests::{DEADLINE, Family, Launch, Proc, Running, until};
 
@@ -96,6 +97,38 @@ fn process_that_holds_an_empty_file() {
 #[ignore = "needs root"]
 fn reader_that_holds_an_empty_file() {
     holder_of_an_empty_file(&[&["setpriv"], &AS_NOBODY[..]].concat());
+}
+
+/// Whoever has made a file that is there before root's start may have it open still, and write into it whatever he likes, at any
+/// time later; and root would signal the process of that number. So the daemon's is a new file, unless it is its own user's.
+#[test]
+#[ignore = "needs root"]
+fn writer_who_has_made_the_file() {
+    for (user, is_replaced) in [(None, true), (Some("daemon"), true), (Some("nobody"), false)] {
+        let family = Family::new();
+        fs::set_permissions(family.directory(), Permissions::from_mode(0o1777)).expect("its mode");
+        let pid_file = family.path("pid");
+        let (stdin, orders) = pipe().expect("a pipe");
+        let script = family.through(&[&["setpriv"], &AS_NOBODY[..]].concat(), "sh").args(["-c", "exec cat >>\"$0\""]);
+        let stranger = script.arg(&pid_file).stdin(stdin).start();
+        until("his file", || pid_file.exists().then_some(()));
+        let before = fs::metadata(&pid_file).expect("his file");
+        assert_eq!(before.uid(), 65534);
+        let start = user.into_iter().fold(launch(&family, &pid_file), |launch, user| launch.env("DAEMON_USER", user));
+        start.run().assert_code(0).assert_stderr("");
+        let daemon = family.daemon();
+        // His file stays open, so that no other one can get its number.
+        let is_same = fs::metadata(&pid_file).expect("a pid file").ino() == before.ino();
+        assert_eq!(is_same, !is_replaced, "{user:?}");
+        if is_replaced {
+            File::from(orders).write_all(format!("{}\n", stranger.pid()).as_bytes()).expect("he takes orders");
+            stranger.end().assert_code(0).assert_stderr("");
+            let content = fs::read_to_string(&pid_file).expect("a pid file");
+            assert_eq!(content, format!("{}\n", daemon.pid), "{user:?}: he has written into it");
+        }
+        Instance::at(&pid_file).stop(DEADLINE).expect("the daemon can be stopped");
+        assert!(!Proc::lives(daemon.pid), "another process was stopped");
+    }
 }
 
 /// A shared lock does not hide that there is no daemon, and a start waits for its end.
