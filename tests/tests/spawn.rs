@@ -178,6 +178,25 @@ fn misuse() {
     }
 }
 
+/// A lock of fcntl(2), which a fork does not pass on: the process that is refused is the client, as it has the lock, and not its
+/// child, which has it no more. The words are those that `start` has for it.
+#[test]
+fn a_record_lock_is_refused_as_by_start() {
+    let family = Family::new();
+    let [pid_file, locked] = ["pid", "locked"].map(|name| family.path(name));
+    let end = |verb| launch(&family, verb, &pid_file).env("DAEMON_RECORD_LOCK", &locked).run();
+    let started = end("serve");
+    started.assert_code(70).assert_one_line();
+    started.assert_says(&[&format!("({}) holds a record lock, which a fork does not pass on", locked.display())]);
+    family.assert_nothing_left(&pid_file);
+
+    let spawned = end("spawn");
+    spawned.assert_code(9).assert_stderr("");
+    let words = started.stderr.strip_prefix("verbs: ").unwrap_or_else(|| panic!("{started:?}"));
+    assert_eq!(spawned.stdout, format!("Misuse 70 {words}"));
+    family.assert_nothing_left(&pid_file);
+}
+
 #[test]
 fn a_second_daemon_is_told_apart() {
     let family = Family::new();

@@ -1,14 +1,17 @@
 //! A tool whose verbs start a daemon in different ways; what follows is words of `tests::fixture`.
 //!
 //! `serve`, `serve_async` and `twice` call functions with the attribute; `spawn` goes on in both processes, and `connect` does
-//! what a client does that needs its server.
+//! what a client does that needs its server. `DAEMON_RECORD_LOCK` is a file that the process holds a lock of fcntl(2) on before.
 
 use std::error::Error;
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::{env, process};
 
 use daemon_runtime::{Daemon, ErrorKind, Instance, Ready, Spawned, daemon};
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use tests::fixture::{self, begin, body, flag, number, text, time, touch, wait};
 use tests::raw;
 
@@ -39,6 +42,8 @@ fn body_of_verb(ready: Ready) -> fixture::Result {
 
 fn main() -> Result<(), Box<dyn Error>> {
     begin();
+    // For as long as it is open.
+    let _locked = text("record_lock").map(|path| lock(&path)).transpose()?;
     let args = Args { pid_file: text("pid_file").map(PathBuf::from), chdir: text("chdir") };
     match &*text("verb").unwrap_or_default() {
         "serve" => {
@@ -58,6 +63,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         verb => return Err(format!("no such verb: {verb}").into()),
     }
     Ok(())
+}
+
+/// Locks a file as databases do.
+fn lock(path: &str) -> fixture::Result<File> {
+    let file = File::options().write(true).create(true).truncate(false).open(path)?;
+    let whole =
+        libc::flock { l_type: libc::F_WRLCK as _, l_whence: libc::SEEK_SET as _, l_start: 0, l_len: 0, l_pid: 0 };
+    fcntl(&file, FcntlArg::F_SETLK(&whole))?;
+    Ok(file)
 }
 
 /// Starts a daemon and goes on.
