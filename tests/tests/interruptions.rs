@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::SYS_write;
+use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe, write};
 use tests::pty::Pty;
 use tests::{Family, Proc, until};
@@ -266,6 +268,49 @@ fn ready_too_late() {
     assert!(end.took < Duration::from_secs(4), "it was killed after {:?}", end.took);
     assert!(!family.path("body").is_symlink(), "it goes on");
     family.assert_nothing_left(&family.path("pid"));
+}
+
+/// Whether a signal is in one of the sets of /proc/PID/status.
+fn is_pending(pid: i32, signal: Signal) -> bool {
+    let status = Proc::status(pid).unwrap_or_else(|| panic!("process {pid} has ended"));
+    let set = u64::from_str_radix(&status["ShdPnd"], 16).expect("a set of signals");
+    set >> (signal as i32 - 1) & 1 == 1
+}
+
+/// An impatient person's third Ctrl-C comes when SIGKILL has been sent, and the daemon takes its time to die: a debugger holds it on
+/// its way out. The launcher goes on waiting, and what it says is true.
+#[test]
+fn control_c_three_times() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    // Blocked, and not ignored: so it can be seen that it was sent.
+    let launch = family.launch(env!("CARGO_BIN_EXE_opens_in_setup")).env("DAEMON_SETUP", "block=15");
+    let launcher = launch.env("DAEMON_PID_FILE", &pid_file).args(STARTING).start();
+    let daemon = family.at("starting").pid;
+    launcher.signal(Signal::SIGINT);
+    until("SIGTERM", || is_pending(daemon, Signal::SIGTERM).then_some(()));
+    let tracee = Pid::from_raw(daemon);
+    ptrace::seize(tracee, ptrace::Options::PTRACE_O_TRACEEXIT).expect("a descendant can be traced");
+    launcher.signal(Signal::SIGINT);
+    until("the daemon on its way out", || match waitpid(tracee, Some(WaitPidFlag::WNOHANG)).expect("a tracee") {
+        WaitStatus::StillAlive => None,
+        WaitStatus::PtraceEvent(_, _, event) if event == ptrace::Event::PTRACE_EVENT_EXIT as i32 => Some(()),
+        status => panic!("{status:?}"),
+    });
+    launcher.signal(Signal::SIGINT);
+    // It has got the third one, and waits again: or, which would be wrong, has ended.
+    until("the launcher has got it", || match Proc::of(launcher.pid()) {
+        Some(launcher) => (launcher.state == 'S' && !is_pending(launcher.pid, Signal::SIGINT)).then_some(()),
+        None => Some(()),
+    });
+    assert!(Proc::lives(launcher.pid()), "the launcher has left the daemon behind: {}", launcher.stderr());
+    ptrace::detach(tracee, None).expect("it is stopped");
+    let end = launcher.end();
+    let is_left = Proc::lives(daemon);
+    end.assert_signal(Signal::SIGINT);
+    end.assert_stderr("opens_in_setup: the start was interrupted by SIGINT; nothing is left running\n");
+    assert!(!is_left, "the daemon still runs");
+    family.assert_nothing_left(&pid_file);
 }
 
 /// As long as the launcher waits, the session leader's number, which it may have to signal, stays taken.
