@@ -660,6 +660,32 @@ fn nothing_but_the_lock_is_closed_in_a_fork() {
     daemon_of(&pid_file);
 }
 
+/// The daemon's own body closes all descriptors, as old textbooks say, and has another file at the number by then: that file is
+/// the children's, too.
+#[test]
+fn another_file_at_the_number_is_not_closed_in_a_fork() {
+    let family = Family::new();
+    let [pid_file, other] = ["pid", "other"].map(|name| family.path(name));
+    let words = ["notify", "touch=noted", "wait=go", "close_all"].into_iter().chain([KEEP_OPEN; MANY]);
+    let words = words.chain(["fork", "touch=body", "pause"]);
+    launch(&family, &pid_file).args(words).run().assert_code(0).assert_stderr("");
+    let before = family.at("noted").fds;
+    let number = *before.iter().find(|(_, file)| **file == pid_file).expect("the pid file is open").0;
+    fs::write(family.path("go"), "").expect("a mark");
+    let daemon = family.daemon();
+    assert_eq!(daemon.fds.get(&number), Some(&other), "not enough files: {number}");
+    // It sleeps when all is done that fork(2) calls in a child.
+    let child = until("the child", || {
+        let relatives = family.members().into_iter().filter_map(Proc::of);
+        relatives.into_iter().find(|child| child.ppid == daemon.pid && child.state == 'S')
+    });
+    assert_eq!(child.fds, daemon.fds, "the child has lost a file: {number}");
+}
+
+/// So many files that one of them has the number which the pid file had.
+const MANY: usize = 9;
+const KEEP_OPEN: &str = "keep_open=other";
+
 // A program that handles the signals itself.
 
 /// Its handlers are in place before ours or after, and its work is finished however long that takes.
