@@ -12,6 +12,7 @@
 //! | … with descriptors open, signals ignored, a system call missing or forbidden | [`hostile`], [`Launch::under`] |
 //! | … as another user, with users and groups of its own | [`accounts`] |
 //! | … as a unit of a real systemd | [`systemd`] |
+//! | … and hold it at a fork | [`debugger`] |
 //! | … with a fault at any of its system calls | [`tracer`] |
 //! | say what the program does, and know where it is | [`fixture`], [`Family::at`], [`Family::daemon`] |
 //! | look at a process | [`Proc`], [`Proc::status`], [`Proc::environ`], [`Proc::fdinfo`], [`Expected`] |
@@ -19,6 +20,7 @@
 //! | wait | [`until`], [`within`] |
 
 pub mod accounts;
+pub mod debugger;
 mod expected;
 mod family;
 pub mod fixture;

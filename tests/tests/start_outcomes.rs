@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tests::{End, Family};
+use nix::sys::ptrace;
+use nix::unistd::Pid;
+use tests::{End, Family, Proc, debugger, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
@@ -38,6 +40,26 @@ fn ends_before_ready() {
         end.assert_code(ending.code).assert_says(ending.says);
         family.assert_nothing_left(&pid_file);
     }
+}
+
+/// A program that ignores SIGCHLD has children whose ends nobody learns. Its launcher learns the daemon's all the same, also if that
+/// ends before the process in between, which is held by a debugger here: else the scheduler chooses, and seldom so.
+#[test]
+fn ends_before_its_parent_in_a_program_that_ignores_the_ends_of_children() {
+    let family = Family::new();
+    let launcher = debugger::start(family.launch(env!("CARGO_BIN_EXE_opens_in_setup")).arg("exit=3"), "ignore=17");
+    let first = Pid::from_raw(launcher.pid());
+    let leader = debugger::fork_of(first);
+    debugger::let_go(first);
+    debugger::until_event(leader, ptrace::Event::PTRACE_EVENT_STOP);
+    ptrace::cont(leader, None).expect("it is stopped");
+    let daemon = debugger::fork_of(leader);
+    debugger::let_go_at_once(daemon);
+    until("the daemon's end", || (!Proc::lives(daemon.as_raw())).then_some(()));
+    assert!(Proc::lives(leader.as_raw()), "its parent has ended before");
+    debugger::let_go(leader);
+    launcher.end().assert_code(3).assert_stderr("");
+    family.assert_gone();
 }
 
 /// The daemon has started; how it ends is not the launcher's business, nor is its stderr.
