@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe, write};
 use tests::pty::Pty;
-use tests::{Family, Proc, until};
+use tests::{Family, Proc, debugger, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
@@ -310,6 +310,29 @@ fn control_c_three_times() {
     end.assert_signal(Signal::SIGINT);
     end.assert_stderr("opens_in_setup: the start was interrupted by SIGINT; nothing is left running\n");
     assert!(!is_left, "the daemon still runs");
+    family.assert_nothing_left(&pid_file);
+}
+
+/// A Ctrl-C that the launcher hears before it has heard of the daemon, whose pid it has been told all the same: also one that has
+/// made a session of its own, which a signal to the group does not reach, is ended.
+#[test]
+fn control_c_before_the_daemon_is_heard_of() {
+    let family = Family::new();
+    let pid_file = family.path("pid");
+    let launch = family.launch(env!("CARGO_BIN_EXE_opens_in_setup")).env("DAEMON_PID_FILE", &pid_file);
+    let launcher = debugger::start(launch.arg("setsid").args(STARTING), "");
+    let first = Pid::from_raw(launcher.pid());
+    let leader = debugger::fork_of(first);
+    debugger::until_event(leader, ptrace::Event::PTRACE_EVENT_STOP);
+    // What it forks is not traced.
+    ptrace::setoptions(leader, ptrace::Options::empty()).expect("it is stopped");
+    debugger::let_go(leader);
+    let daemon = family.at("starting");
+    launcher.signal(Signal::SIGINT);
+    debugger::let_go(first);
+    let end = launcher.end();
+    end.assert_signal(Signal::SIGINT);
+    assert!(!Proc::lives(daemon.pid), "the daemon still runs");
     family.assert_nothing_left(&pid_file);
 }
 

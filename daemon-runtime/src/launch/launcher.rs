@@ -187,6 +187,19 @@ impl Launcher<'_> {
         }
     }
 
+    /// Reads the daemon's pid, if a session leader that does not stay has told it and has not been heard: a signal is heard first.
+    fn hear_of_daemon(&mut self) {
+        let (Progress::Forked, None, Some(channel)) = (&self.progress, &self.leader_channel, &self.channel) else {
+            return;
+        };
+        if let (true, Ok(Some(_))) = (self.leader_has_ended(), poll([Some(channel)], Some(Instant::now()))) {
+            // Either may come first: they are sent by two processes.
+            if let Ok(Some(Message::Started(daemon) | Message::Ready(daemon))) = Message::receive(channel) {
+                self.note_started(daemon);
+            }
+        }
+    }
+
     fn leader_has_ended(&self) -> bool {
         !lives(self.leader, WNOWAIT)
     }
@@ -243,6 +256,7 @@ impl Launcher<'_> {
     fn signal_and_wait(&mut self, signal: Signal) -> bool {
         let deadline = Some(Instant::now() + GRACE);
         let mut leader_had_ended = self.leader_has_ended();
+        self.hear_of_daemon();
         self.signal_processes(signal);
         while !self.are_gone() {
             if self.leader_has_ended() && !leader_had_ended {
@@ -301,6 +315,7 @@ impl Launcher<'_> {
         if self.leader_channel.is_some() {
             return matches!(self.progress, Progress::Ended) || self.leader_has_ended();
         }
+        self.hear_of_daemon();
         // Before the session leader has ended the daemon is not a child of this process.
         if !self.leader_has_ended() || self.daemon().is_some_and(|daemon| lives(daemon, 0)) {
             return false;
