@@ -110,7 +110,9 @@ pub(crate) fn waitid(children: Children, flags: c_int) -> nix::Result<Option<Exi
     Ok(match (pid, info.si_code) {
         (0, _) => None,
         (_, libc::CLD_EXITED) => Some(ExitStatus::Exited(status)),
-        _ => Some(ExitStatus::Killed(status)),
+        (_, libc::CLD_KILLED | libc::CLD_DUMPED) => Some(ExitStatus::Killed(status)),
+        // macOS 26 tells of children that are stopped, too.
+        _ => None,
     })
 }
 
