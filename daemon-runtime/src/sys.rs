@@ -67,7 +67,8 @@ pub(crate) fn kill(pid: Pid, signal: c_int) -> nix::Result<()> {
 
 /// Returns whether there is such a process. One that may not be signalled lives.
 pub(crate) fn lives(pid: Pid) -> bool {
-    kill(pid, 0) != Err(Errno::ESRCH) && !look_at_process(pid).is_some_and(|process| process.is_zombie)
+    // In this order: one that is reaped between the two looks is gone at the second.
+    !look_at_process(pid).is_some_and(|process| process.is_zombie) && kill(pid, 0) != Err(Errno::ESRCH)
 }
 
 /// What is seen of a process.

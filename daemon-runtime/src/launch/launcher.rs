@@ -1,5 +1,6 @@
 //! The launcher: it waits until the daemon is ready; or it ends what has been started, and says why.
 
+use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -244,9 +245,18 @@ impl Launcher<'_> {
             let who = self.daemon().map_or("the daemon".into(), |daemon| format!("process {daemon}"));
             report(&format!("{who} does not end, although SIGKILL was sent {} ago", seconds(GRACE)));
         }
-        // Where nobody can wait for the members of the group, they get this, and no more is known; with them the session leader that
-        // has stayed. When all are gone, the number is free.
-        if self.leader_channel.is_some() || !are_gone {
+        let stayed = self.leader_channel.take();
+        if let Some(channel) = &stayed {
+            // It reaps the daemon, and ends.
+            let _ = channel.shutdown(Shutdown::Both);
+            let deadline = Some(Instant::now() + GRACE);
+            while !self.leader_has_ended() && matches!(poll([Some(&self.signals.receiver)], deadline), Ok(Some(_))) {
+                let _ = self.signals.read();
+            }
+        }
+        // Where nobody can wait for the members of the group, they get this, and no more is known. When all are gone, the number is
+        // free.
+        if stayed.is_some() || !are_gone {
             let _ = killpg(self.leader, Signal::SIGKILL);
             let _ = waitid(Children::One(self.leader), 0);
         }
@@ -292,8 +302,9 @@ impl Launcher<'_> {
     /// not reaped yet, so that no number can be a stranger's.
     fn signal_processes(&self, signal: Signal) {
         let leader_ended = self.leader_has_ended();
-        // A session leader that stays has to tell of the daemon's end.
-        let spares_leader = self.leader_channel.is_some() && signal == Signal::SIGKILL && self.daemon().is_some();
+        // A session leader that stays has to tell of the daemon's end, and to reap it.
+        let spares_leader =
+            self.leader_channel.is_some() && signal == Signal::SIGKILL && !matches!(self.progress, Progress::Forked);
         if !spares_leader {
             // Until it has called setsid it is in the launcher's group.
             let _ = if leader_ended { Ok(()) } else { sys::kill(self.leader, signal as c_int) };

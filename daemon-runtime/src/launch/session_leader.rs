@@ -84,8 +84,12 @@ fn stay(daemon: Pid, launcher: &UnixStream, deaths: &SignalSocket) -> ! {
         }
         match poll([Some(&deaths.receiver), Some(launcher)], None) {
             Ok(Some(0)) => drop(deaths.read()),
-            // The launcher has gone: it says nothing to this process.
-            _ => sys::exit_now(0),
+            // The launcher has gone, or needs this process no more: it says nothing to it. Who adopts the daemon may be no init, and
+            // not reap it.
+            _ => {
+                let _ = waitid(Children::One(daemon), WNOHANG);
+                sys::exit_now(0)
+            }
         }
     }
 }
