@@ -258,6 +258,10 @@
 //! | a start that would lose a record lock is refused | yes | no | no | no | no | no | no | no |
 //! | a signal of [`Instance`] reaches the daemon for certain | from 5.3 on | after a second look | after a second look | after a second look | after a second look | after a second look | after a second look | after a second look |
 //! | [`Instance`] sees who holds the pid file's lock | yes | no | no | no | no | no | no | no |
+//! | root's [`Instance`] takes the pid file of a daemon that runs as somebody else | yes | yes | yes | yes | yes | yes | yes | no |
+//! | symbolic links on the way, for root and `user`: root's | yes | in root's own directories | in root's own directories | in root's own directories | in root's own directories | in root's own directories | in root's own directories | in root's own directories |
+//! | a signal that was ignored already, and that the program ignores itself, stays so | yes | no | no | no | no | no | no | no |
+//! | capabilities, the session keyring, abstract sockets | yes | | | | | | | |
 //! | saved ids are looked at after `user` | yes | no | no | no | no | no | no | no |
 //! | `no_new_privileges` | yes | refused | from 14 on | refused | refused | refused | refused | refused |
 //! | `no_core_dumps` | and no ptrace(2) | yes | and no ptrace(2) | yes | yes | yes | yes | yes |

@@ -3,6 +3,9 @@
 //!
 //! Each test writes a small package below the target directory and gives it to cargo, as a user would.
 
+// The attribute is the same on every system.
+#![cfg(not(daemon_portable))]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

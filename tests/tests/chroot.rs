@@ -42,7 +42,8 @@ fn assert_no_directory(proc: &Proc) {
 
 /// With everything: names that are only known outside, files outside and inside, at every moment of the start.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: no_new_privileges is not to be had elsewhere")]
 fn chroot_with_everything() {
     for (pid_file, log) in [("pid", "log"), ("root/run/pid", "root/run/log")] {
         for program in [READY, OPENS_IN_SETUP] {

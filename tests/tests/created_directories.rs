@@ -31,6 +31,7 @@ fn stop(family: &Family, pid_file: &str) {
 
 /// Whatever the mask, and by relative paths too.
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
 fn mode_and_paths() {
     for umask in [0, 0o022, 0o077, 0o777] {
         let family = if geteuid().is_root() { family() } else { Family::new() };
@@ -144,7 +145,8 @@ fn starts_at_once() {
 
 /// The last directory of each path is the daemon's user's, also where another path goes on from there; those above are root's.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
 fn owners() {
     for (who, owner) in [
         (&[("user", "alice")][..], (0o755, ALICE, 0)),
@@ -176,7 +178,8 @@ fn owners() {
 
 /// Root creates nothing where alice's link leads to, and gives nothing away there; nor by one in the middle of the path.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: only Linux looks at a link and follows it in one")]
 fn links_of_strangers() {
     for options in [&[("pid_file", "alice/link/new/pid")][..], &[("stderr", "alice/link/new/log")]] {
         for who in [&[("user", "alice")][..], &[]] {

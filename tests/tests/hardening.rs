@@ -16,7 +16,8 @@ const PAUSING: &str = env!("CARGO_BIN_EXE_pausing");
 
 /// A set-user-ID program makes alice root, unless that is forbidden.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: no_new_privileges is not to be had elsewhere")]
 fn no_new_privileges() {
     for forbidden in [false, true] {
         let family = family();
@@ -36,6 +37,7 @@ fn no_new_privileges() {
 
 /// An ordinary user may ask for it too.
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: no_new_privileges is not to be had elsewhere")]
 fn ordinary_user_may_ask_for_no_new_privileges() {
     let family = family();
     with(launch_as_ordinary(&family, READY), &[("no_new_privileges", "")]).run().assert_code(0);
@@ -57,7 +59,8 @@ fn is_dumpable(daemon: &Proc) -> bool {
 
 /// As alice, whose processes are dumpable at first.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: PR_SET_DUMPABLE")]
 fn no_core_dumps() {
     for forbidden in [false, true] {
         let family = family();
@@ -74,7 +77,8 @@ fn no_core_dumps() {
 
 /// After the last change of ids, which would undo it where the system dumps set-user-ID programs.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: PR_SET_DUMPABLE")]
 #[cfg(target_arch = "x86_64")]
 fn no_core_dumps_after_the_change_of_user() {
     let family = family();

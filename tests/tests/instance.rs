@@ -349,7 +349,8 @@ fn controlled_by_another_user() {
 
 /// Root's word must not be the tool of whoever may write the file.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
 fn a_pid_that_its_owner_has_forged() {
     let family = Family::new();
     let pid_file = family.path("pid");
@@ -383,7 +384,8 @@ fn left_by_another_users_daemon() {
 
 /// The daemon of a set-user-ID program belongs to the user whose rights it has, and so does its pid file.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
 fn started_by_a_set_user_id_program() {
     let family = Family::new();
     let (pid_file, program) = (family.path("pid"), family.path("program"));
@@ -404,7 +406,8 @@ fn started_by_a_set_user_id_program() {
 
 /// Its pid is another process's here, and that is neither taken for the daemon nor signalled.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: pid namespaces")]
 fn in_another_pid_namespace() {
     let family = Family::new();
     let pid_file = family.path("pid");
@@ -424,7 +427,8 @@ fn in_another_pid_namespace() {
 
 /// The launcher has made the file for a user that the daemon has not become yet.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
 #[cfg(target_arch = "x86_64")]
 fn seen_before_it_drops_privileges() {
     use std::cell::RefCell;

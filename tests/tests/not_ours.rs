@@ -162,6 +162,7 @@ fn body_that_closes_all_descriptors_before_it_is_ready() {
 // ---- Signals
 
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: exec clears the flags of an ignored signal")]
 fn signals_that_setup_chose() {
     let family = Family::new();
     let launch = family.launch(OPENS_IN_SETUP).env("DAEMON_SETUP", "block=15\nignore=1\nignore=12\nignore=17");
@@ -202,6 +203,7 @@ fn sigio_is_never_touched() {
 
 /// A lock of SQLite's in WAL mode is lost by a fork: a committed row was, too.
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: record locks are not to be seen elsewhere")]
 fn database_that_is_open_before_the_fork() {
     let family = Family::new();
     let (database, pid_file) = (family.path("database"), family.path("pid"));
@@ -234,7 +236,8 @@ fn database_that_is_open_before_the_fork() {
 
 /// Where the locks of all processes are not shown, or with other pids than here, or none.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: record locks are not to be seen elsewhere")]
 fn database_where_locks_are_hidden() {
     let inside = ["unshare", "--pid", "--fork", "--kill-child"];
     for (words, script) in [
@@ -348,7 +351,8 @@ fn links_on_the_way() {
 
 /// Such as /var/run.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: only Linux looks at a link and follows it in one")]
 fn links_of_root_are_followed() {
     let family = Family::new();
     let (link, roots) = linked(&family, 0);

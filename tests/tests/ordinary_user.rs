@@ -66,7 +66,8 @@ fn is_already_that_user() {
 
 /// The capabilities that are needed do, without being root, and are gone afterwards.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: it has capabilities")]
 fn ordinary_user_with_capabilities() {
     let capabilities = "+setuid,+setgid,+sys_chroot";
     let family = family();
@@ -83,7 +84,8 @@ fn ordinary_user_with_capabilities() {
 
 /// The same for another root directory.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: it has capabilities")]
 fn ordinary_user_with_the_capability_for_chroot() {
     let family = family();
     let (program, condition) = within_reach(&family, READY);
@@ -94,7 +96,8 @@ fn ordinary_user_with_the_capability_for_chroot() {
 
 /// As in a container that drops capabilities: it is said before anything is forked.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: it has capabilities")]
 fn root_without_capabilities() {
     for (options, what) in [
         (&[("chroot", "/tmp")][..], "change the root directory"),

@@ -211,6 +211,7 @@ fn locked_but_not_yet_written() {
 
 /// The daemon has ended before it was ready, and its launcher, which has the lock too, has still to clear away.
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell who has ended and is not reaped")]
 fn locked_by_the_launcher_of_a_daemon_that_has_ended() {
     let family = Family::new();
     let pid_file = family.path("pid");

@@ -53,26 +53,30 @@ fn becomes(options: &[(&str, &str)], who: &Who) {
 }
 
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: it has capabilities")]
 fn user_by_name() {
     becomes(&[("user", "alice")], &Who::alice());
 }
 
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: it has capabilities")]
 fn user_by_number() {
     becomes(&[("user", "4001")], &Who::alice());
 }
 
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: it has capabilities")]
 fn user_and_group() {
     becomes(&[("user", "alice"), ("group", "web")], &Who::new(ALICE, 4100, &[4100, 4101]));
     becomes(&[("user", "alice"), ("group", "video")], &Who::new(ALICE, 4102, &[4100, 4101, 4102]));
 }
 
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: it has capabilities")]
 fn numbers_without_an_entry() {
     becomes(&[("user", "9001"), ("group", "9002")], &Who::new(9001, 9002, &[9002]));
     becomes(&[("user", "4294967294"), ("group", "4294967294")], &Who::new(u32::MAX - 1, u32::MAX - 1, &[u32::MAX - 1]));
@@ -132,7 +136,8 @@ fn without_options_nothing_changes() {
 
 /// What is left to the programs that it starts.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: it has capabilities")]
 fn programs_started_later() {
     for before in HOSTILE {
         let family = family();
@@ -292,7 +297,8 @@ fn setup_opens_what_the_user_may_not() {
 
 /// The session keyring of root's login, keyrings(7): who possesses it may use the keys, whoever he is.
 #[test]
-#[ignore = "needs root, and keyctl of keyutils"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root, and keyctl of keyutils")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: the session keyring")]
 fn keys_of_roots_session() {
     const LOOK: &str =
         "#!/bin/sh\nkeyctl search @s user daemon-test-key; keyctl show @s; touch \"$DAEMON_TEST_FAMILY/end\"\n";
@@ -316,7 +322,8 @@ fn keys_of_roots_session() {
 
 /// A filter may kill for keyctl(2), which is called only where the user changes.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: the session keyring")]
 #[cfg(target_arch = "x86_64")]
 fn keyring_is_left_only_where_the_user_changes() {
     for (options, code) in

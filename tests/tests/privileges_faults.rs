@@ -85,7 +85,8 @@ impl Job {
 }
 
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: no_new_privileges is not to be had elsewhere")]
 fn no_half_dropped_rights() {
     let clean = {
         let family = family();

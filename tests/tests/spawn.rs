@@ -165,6 +165,7 @@ fn the_client_adopts_orphans() {
 
 /// What no client can do is refused before anything is forked.
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: threads have names")]
 fn misuse() {
     for (name, says) in [
         ("DAEMON_THREAD", "Misuse 70 cannot become a daemon: the process already has 1 other thread: "),
@@ -181,6 +182,7 @@ fn misuse() {
 /// A lock of fcntl(2), which a fork does not pass on: the process that is refused is the client, as it has the lock, and not its
 /// child, which has it no more. The words are those that `start` has for it.
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: record locks are not to be seen elsewhere")]
 fn a_record_lock_is_refused_as_by_start() {
     let family = Family::new();
     let [pid_file, locked] = ["pid", "locked"].map(|name| family.path(name));
@@ -224,6 +226,7 @@ fn the_client_is_killed() {
 
 /// The launcher is killed: the client gets an error at once, and the daemon ends when it says that it is ready.
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: the launcher adopts orphans")]
 fn the_launcher_is_killed() {
     let family = Family::new();
     let pid_file = family.path("pid");

@@ -15,6 +15,7 @@ const ADVICE: &str = "start threads after the daemon has started, or end and joi
 
 /// By the names that the kernel has of them, of 15 characters; and no more than five.
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: threads have names")]
 fn refused_start_names_the_threads() {
     for (names, said) in [
         ("Timer thread", r#"1 other thread: "Timer thread""#),

@@ -299,14 +299,16 @@ fn container_without_init() {
 
 /// `docker run --init`: the end of the program is the end of the container.
 #[test]
-#[ignore = "needs root and tini"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root and tini")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: containers are Linux")]
 fn container_with_tini() {
     assert_stays(Family::new().through(&starter::container(&["tini", "--"]), READY));
 }
 
 /// The same under the other names that such an init has.
 #[test]
-#[ignore = "needs root and tini"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root and tini")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: containers are Linux")]
 fn container_with_an_init_of_another_name() {
     for name in ["init", "tini-static", "docker-init", "podman-init", "(sd-stubinit)"] {
         let family = Family::new();
@@ -317,13 +319,15 @@ fn container_with_an_init_of_another_name() {
 }
 
 #[test]
-#[ignore = "needs root and catatonit"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root and catatonit")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: containers are Linux")]
 fn container_with_catatonit() {
     assert_stays(Family::new().through(&starter::container(&["catatonit", "--"]), READY));
 }
 
 #[test]
-#[ignore = "needs root and dumb-init"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root and dumb-init")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: containers are Linux")]
 fn container_with_dumb_init() {
     assert_stays(Family::new().through(&starter::container(&["dumb-init"]), READY));
 }
@@ -397,7 +401,8 @@ fn multilog() {
 // ---- By an emulator or an instrument
 
 #[test]
-#[ignore = "needs qemu-user"]
+#[cfg_attr(not(daemon_portable), ignore = "needs qemu-user")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: an emulator's threads are told from the program's")]
 fn qemu_user() {
     let family = Family::new();
     let end = family.through(&starter::qemu(), READY).run();

@@ -102,7 +102,8 @@ fn reader_that_holds_an_empty_file() {
 /// Whoever has made a file that is there before root's start may have it open still, and write into it whatever he likes, at any
 /// time later; and root would signal the process of that number. So the daemon's is a new file, unless it is its own user's.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
 fn writer_who_has_made_the_file() {
     for (user, is_replaced) in [(None, true), (Some("daemon"), true), (Some("nobody"), false)] {
         let family = Family::new();
@@ -189,7 +190,8 @@ fn holder_of_a_file_with_a_living_process() {
 
 /// He waits while the daemon runs, and has the lock as soon as that ends, which has emptied the file.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
 fn reader_that_waits_for_the_lock() {
     let family = family("");
     let pid_file = family.path("pid");
@@ -207,6 +209,7 @@ fn reader_that_waits_for_the_lock() {
 
 /// A child that clone(2) has made outlives its daemon, and has the lock: no handler of pthread_atfork(3) has closed it.
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: it is to be seen who holds a lock")]
 fn child_of_a_daemon_that_was_killed() {
     for foreground in [false, true] {
         let family = Family::new();
@@ -272,7 +275,8 @@ fn number_of_a_thread() {
 
 /// Names that are no text: of the daemon's process, which the kernel cuts within a character, and of a mount.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
 fn names_that_are_no_text() {
     let family = family("");
     fs::set_permissions(family.directory(), Permissions::from_mode(0o1777)).expect("its mode");

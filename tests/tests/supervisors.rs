@@ -124,6 +124,7 @@ fn has(message: &str, line: &str) -> bool {
 
 /// Readiness, at a path and at an abstract address.
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: abstract sockets")]
 fn notifies() {
     let family = Family::new();
     let path = family.path("notify");

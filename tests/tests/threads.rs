@@ -98,6 +98,7 @@ fn preloaded_thread() {
 
 /// no_new_privileges is of one thread: those that `setup` has started would not have it.
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: no_new_privileges is not to be had elsewhere")]
 fn no_new_privileges_of_a_process_with_threads() {
     let family = Family::new();
     let launch = family.launch(READY).env("DAEMON_FOREGROUND", "1").env("DAEMON_THREAD", "1");

@@ -2,6 +2,9 @@
 //!
 //! `TRYBUILD=overwrite cargo test -p tests --test ui` writes the expected messages anew.
 
+// The attribute is the same on every system.
+#![cfg(not(daemon_portable))]
+
 /// The mistakes that the attribute itself words: one file each, named after the mistake.
 #[test]
 fn mistakes() {

@@ -109,7 +109,8 @@ fn links_for_a_log_that_is_opened_anew() {
 
 /// Links of root's on the way are followed as the kernel follows them, at the start, on SIGHUP and by `Instance`.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
 fn links_of_root_on_the_way() {
     for user in [None, Some("alice")] {
         let family = family();
@@ -143,7 +144,8 @@ fn links_of_root_on_the_way() {
 
 /// As many as path_resolution(7) allows, and not one more.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: only Linux looks at a link and follows it in one")]
 fn many_links_of_root_on_the_way() {
     let family = family();
     let directory = directory_of_alice(&family);
@@ -166,7 +168,8 @@ fn many_links_of_root_on_the_way() {
 
 /// Where root's link leads to when SIGHUP comes.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: only Linux looks at a link and follows it in one")]
 fn link_of_root_that_leads_elsewhere_by_now() {
     for user in [None, Some("alice")] {
         let family = family();
@@ -190,7 +193,8 @@ fn link_of_root_that_leads_elsewhere_by_now() {
 /// Root of a user namespace is alice outside of it, and all users but her look alike in there. In a directory that all of them
 /// can write to only her links are followed; in one of the outer root's, its own too.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: user namespaces")]
 fn links_in_a_user_namespace() {
     const BOB: u32 = ALICE + 1;
     let who = ["--reuid", "4001", "--regid", "4001", "--clear-groups", "unshare", "--user", "--map-root-user"];
@@ -316,6 +320,7 @@ fn other_kinds_of_files() {
 
 /// Without a change of user nobody else's right is used, and links are useful: `/dev/stderr` is one.
 #[test]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: /dev/stderr is a link of the kernel")]
 fn links_without_a_change_of_user() {
     let family = Family::new();
     let (log, link) = (family.path("log"), family.path("link"));
