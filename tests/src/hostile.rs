@@ -97,6 +97,11 @@ pub fn most_descriptors() -> Condition {
     })
 }
 
+/// Few descriptors are allowed: where the system does not tell which are open, a start asks for each number up to the limit.
+pub fn few_descriptors() -> Condition {
+    Box::new(|| setrlimit(Resource::RLIMIT_NOFILE, 128, 128).map_err(io::Error::from))
+}
+
 /// It leads a session of its own, without a terminal.
 pub fn session_leader() -> Condition {
     Box::new(|| {

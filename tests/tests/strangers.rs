@@ -238,7 +238,8 @@ fn child_of_a_daemon_that_was_killed() {
 
 /// The number of a daemon in a container is a thread's out here, which `Instance` does not take for the daemon, nor signals.
 #[test]
-#[ignore = "needs root"]
+#[cfg_attr(not(daemon_portable), ignore = "needs root")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: threads have numbers as processes have")]
 fn number_of_a_thread() {
     for (user, code, says) in [
         (None, 69, "a process holds it that NUMBER has left; find out by lslocks(8) which process has it"),

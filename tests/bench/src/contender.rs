@@ -110,6 +110,7 @@ pub fn all(harness: &Harness) -> Vec<Contender> {
         locks(waiting("blivet", "blivet", "bench-blivet")),
         bare("C", vec![harness.file("daemon").to_string_lossy().into_owned()]),
         locks(other("daemonize", "daemonize", "bench-daemonize")),
+        locks(other("daemonix", "daemonix", "bench-daemonix")),
         other("fork::daemon", "fork", "bench-fork"),
         locks(other("daemonize-me", "daemonize-me", "bench-daemonize-me")),
         locks(bare("python-daemon", python)),
