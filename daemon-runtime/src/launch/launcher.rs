@@ -162,8 +162,12 @@ impl Launcher<'_> {
 
     /// Waits for what happens next. Of several things, who sees the daemon's end is heard before the daemon.
     fn wait(&self, deadline: Option<Instant>) -> Result<Event> {
-        // Until a session leader that does not stay has ended, nothing is decided by a message, and each wake-up takes time.
-        let channel = self.channel.as_ref().filter(|_| self.leader_channel.is_some() || self.leader_has_ended());
+        // Before that nothing is decided by a message of the daemon: the session leader still holds the daemon's end.
+        let is_daemons_alone = match &self.leader_channel {
+            Some(_) => !matches!(self.progress, Progress::Forked),
+            None => self.leader_has_ended(),
+        };
+        let channel = self.channel.as_ref().filter(|_| is_daemons_alone);
         let sockets = [Some(&self.signals.receiver), self.leader_channel.as_ref(), channel, self.client];
         let receive = |channel| Message::receive(channel).or_fail(Step::Launch, LISTEN);
         Ok(match (poll(sockets, deadline).or_fail(Step::Launch, "wait for the daemon")?, sockets) {
@@ -207,8 +211,8 @@ impl Launcher<'_> {
         !lives(self.leader, WNOWAIT)
     }
 
-    /// Checks that session leader and daemon have not ended but as they should. Returns whether nothing is known against `Go`. A
-    /// session leader that stays has told of the daemon's end before it is looked for here: its socket is heard first.
+    /// Checks that session leader and daemon have not ended but as they should. Returns whether nothing is known against `Go`. Where
+    /// a session leader stays, `Go` itself tells whether the daemon lives, whose end of the channel is nobody else's.
     fn check_children(&self) -> std::result::Result<bool, FailedStart> {
         let ended = |pid| waitid(Children::One(pid), WNOHANG | WNOWAIT).or_fail(Step::Launch, "look for the daemon");
         match (ended(self.leader)?, &self.leader_channel) {

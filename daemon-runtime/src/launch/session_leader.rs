@@ -38,12 +38,21 @@ pub(super) fn fork_daemon(
     match fork()? {
         ForkResult::Parent { child: daemon } => {
             trace.print_child_row("second fork", daemon);
-            let launcher = own.as_ref().unwrap_or(&channel);
-            Message::Started(daemon).send(launcher).or_fail(Step::Launch, "tell the launcher the daemon's pid")?;
+            let tell = |launcher| {
+                Message::Started(daemon).send(launcher).or_fail(Step::Launch, "tell the launcher the daemon's pid")
+            };
             match (own, deaths) {
-                (Some(launcher), Some(deaths)) => stay(daemon, &launcher, &deaths),
-                // Step 8: the daemon gets another parent.
-                _ => sys::exit_now(0),
+                (Some(launcher), Some(deaths)) => {
+                    // From the message on the launcher hears the daemon, whose end has to be seen there: no other process holds it.
+                    drop(channel);
+                    tell(&launcher)?;
+                    stay(daemon, &launcher, &deaths)
+                }
+                _ => {
+                    tell(&channel)?;
+                    // Step 8: the daemon gets another parent.
+                    sys::exit_now(0)
+                }
             }
         }
         ForkResult::Child => {
