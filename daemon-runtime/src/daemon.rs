@@ -370,7 +370,7 @@ impl Daemon {
         }
         for (name, path) in streams {
             if let (Some(pid_file), true) = (&self.pid_file, path == self.pid_file.as_deref()) {
-                let (what, why) = (format_args!("use pid_file = {}", pid_file.display()), format!("it is {name} too"));
+                let (what, why) = (format!("use pid_file = {}", pid_file.display()), format!("it is {name} too"));
                 let error = Error::new(Step::Options, ErrorKind::InvalidOption, what, why);
                 return Err(error.advise("give each a file of its own"));
             }

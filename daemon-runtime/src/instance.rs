@@ -362,7 +362,7 @@ impl Instance {
     }
 
     fn not_running(&self, why: &str) -> Error {
-        let what = format_args!("find a daemon by pid file {}", self.pid_file.display());
+        let what = format!("find a daemon by pid file {}", self.pid_file.display());
         Error::new(None, ErrorKind::NotRunning, what, why).advise("start it, or correct the path")
     }
 

@@ -210,7 +210,7 @@ pub(crate) fn find_unwanted_descriptors(options: &Daemon, sockets: Range<RawFd>)
 fn check(options: &Daemon) -> Result<Credentials> {
     options.check()?;
     if options.no_new_privileges && !sys::HAS_NO_NEW_PRIVILEGES {
-        let why = format_args!("it is not to be had on {}", std::env::consts::OS);
+        let why = format!("it is not to be had on {}", std::env::consts::OS);
         return Err(Error::new(Step::Privileges, ErrorKind::Unsupported, "set no_new_privileges", why)
             .advise("leave the option out"));
     }

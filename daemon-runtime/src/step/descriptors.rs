@@ -88,7 +88,7 @@ pub(crate) fn refuse_record_locks(inherited: &[RawFd]) -> Result<()> {
 pub(crate) fn check_open(keep_fds: &[RawFd]) -> Result<()> {
     for fd in keep_fds {
         if let Err(errno) = sys::descriptor_flags(*fd) {
-            let what = format_args!("keep descriptor {fd}");
+            let what = format!("keep descriptor {fd}");
             return Err(Error::new(Step::Descriptors, ErrorKind::InvalidOption, what, errno.desc())
                 .advise("open it before the program starts, or take it out of keep_fds"));
         }

@@ -159,7 +159,7 @@ impl KeptPidFile {
 
 /// Writes at the end of what was written before. A regular file takes so short a text whole, or not at all.
 fn write_whole(fd: &OwnedFd, text: &str, path: &Path) -> Result<()> {
-    let what = format_args!("write pid file {}", path.display());
+    let what = format!("write pid file {}", path.display());
     match retry(|| write(fd, text.as_bytes())) {
         Ok(length) if length < text.len() => Err(Error::system(Step::PidFile, what, Errno::ENOSPC)),
         written => written.map(drop).or_fail(Step::PidFile, what),
@@ -270,7 +270,7 @@ fn wait_after(path: &Path, lock: &Lock, waited: Duration) -> Result<()> {
         Lock::Shared => (PATIENCE, "other processes hold shared locks of it".into(), lslocks),
     };
     if waited >= patience {
-        let what = format_args!("lock pid file {}", path.display());
+        let what = format!("lock pid file {}", path.display());
         return Err(Error::new(Step::PidFile, ErrorKind::AlreadyRunning, what, why).advise(advice));
     }
     // Between 1 and 2 ms, so that two starts do not meet again and again.
