@@ -162,7 +162,7 @@ impl Launcher<'_> {
 
     /// Waits for what happens next. Of several things, who sees the daemon's end is heard before the daemon.
     fn wait(&self, deadline: Option<Instant>) -> Result<Event> {
-        // Before that nothing is decided by a message of the daemon: the session leader still holds the daemon's end.
+        // Nothing is decided by the daemon's messages for as long as the session leader may hold the daemon's end of the channel, too.
         let is_daemons_alone = match &self.leader_channel {
             Some(_) => !matches!(self.progress, Progress::Forked),
             None => self.leader_has_ended(),
@@ -208,7 +208,7 @@ impl Launcher<'_> {
     }
 
     fn leader_has_ended(&self) -> bool {
-        !lives(self.leader, WNOWAIT)
+        !child_lives(self.leader, WNOWAIT)
     }
 
     /// Checks that session leader and daemon have not ended but as they should. Returns whether nothing is known against `Go`. Where
@@ -319,7 +319,7 @@ impl Launcher<'_> {
         let is_ours = |daemon: &Pid| match self.leader_channel {
             Some(_) => !leader_ended,
             // What the session leader has told is only believed of a child.
-            None => lives(*daemon, WNOWAIT),
+            None => child_lives(*daemon, WNOWAIT),
         };
         let is_elsewhere = |daemon: &Pid| spares_leader || getpgid(Some(*daemon)) != Ok(self.leader);
         if let Some(daemon) = self.daemon().filter(is_elsewhere).filter(is_ours) {
@@ -334,7 +334,7 @@ impl Launcher<'_> {
         }
         self.hear_of_daemon();
         // Before the session leader has ended the daemon is not a child of this process.
-        if !self.leader_has_ended() || self.daemon().is_some_and(|daemon| lives(daemon, 0)) {
+        if !self.leader_has_ended() || self.daemon().is_some_and(|daemon| child_lives(daemon, 0)) {
             return false;
         }
         loop {
@@ -379,7 +379,7 @@ impl Launcher<'_> {
 const LISTEN: &str = "listen to the daemon";
 
 /// Returns whether a child of this process lives. Unless `flags` has WNOWAIT, one that has ended is reaped.
-fn lives(pid: Pid, flags: c_int) -> bool {
+fn child_lives(pid: Pid, flags: c_int) -> bool {
     matches!(waitid(Children::One(pid), WNOHANG | flags), Ok(None))
 }
 

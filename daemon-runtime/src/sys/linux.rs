@@ -16,7 +16,6 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::libc::{self, c_int, siginfo_t};
 use nix::sys::prctl::{set_child_subreaper, set_dumpable, set_no_new_privs};
-use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::Mode;
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::{Gid, Pid, Uid, getpid, getppid, getresgid, getresuid, gettid};
@@ -243,7 +242,7 @@ pub(crate) fn forbid_new_privileges() -> nix::Result<()> {
 
 /// core(5): no dump, and no look at the memory.
 pub(crate) fn forbid_core_dumps() -> nix::Result<()> {
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    common::forbid_core_dumps()?;
     set_dumpable(false)
 }
 
