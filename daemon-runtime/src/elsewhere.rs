@@ -7,7 +7,7 @@ use std::{env, fmt, io};
 
 use crate::error::{Error, ErrorKind, OrFail, Result, Step};
 use crate::report::report;
-use crate::{Daemon, thread};
+use crate::{Daemon, State, thread};
 
 const NO_UNIX: &str = "this system is no Unix";
 
@@ -73,18 +73,6 @@ pub enum Spawned {
     Launcher(u32),
     /// In the daemon.
     Daemon(Ready),
-}
-
-/// How far a daemon is, as [`Instance::state`] sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum State {
-    /// No daemon runs.
-    Stopped,
-    /// A start is under way.
-    Starting,
-    /// The daemon runs, and is ready.
-    Ready,
 }
 
 /// A daemon, seen from another process by its pid file. On this system each method is an error.

@@ -10,6 +10,7 @@ use nix::fcntl::{FlockArg, OFlag};
 use nix::libc::{self, c_int};
 use nix::unistd::{Pid, geteuid};
 
+use crate::State;
 use crate::error::{Error, ErrorKind, OrFail, Result};
 use crate::report::seconds;
 use crate::step::path::{self, For, Place};
@@ -48,18 +49,6 @@ const INTERVAL: Duration = Duration::from_millis(2);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Instance {
     pid_file: PathBuf,
-}
-
-/// How far a daemon is, as [`Instance::state`] sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum State {
-    /// No daemon runs: there is no pid file, or no process holds its lock.
-    Stopped,
-    /// A start is under way. As soon as its pid is in the file, it can be stopped.
-    Starting,
-    /// The daemon runs, and its [`Ready::notify`](crate::Ready::notify) was called.
-    Ready,
 }
 
 /// Who holds the lock of a pid file.

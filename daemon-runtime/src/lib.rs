@@ -207,9 +207,9 @@
 //! Starting:
 //!
 //! * A launcher that is killed by SIGKILL, or by another signal that it does not handle, such as SIGALRM, says nothing to the daemon:
-//!   that ends when it says that it is ready; until then it holds
-//!   the pid file, and no time limit ends it. In the moment between the pid file's creation and the fork, an empty file is left; and
-//!   between the launcher's last message to the daemon and its exit, a few microseconds, the daemon runs.
+//!   that ends when it says that it is ready; until then it holds the pid file, and no time limit ends it. If the launcher is killed
+//!   between the pid file's creation and the fork, an empty file is left; and if between its last message to the daemon and its
+//!   exit, a few microseconds, the daemon runs.
 //! * Processes that main's body starts before it is ready, and that leave the daemon's process group, are not ended with a
 //!   failed start. A program that the body becomes by exec before it is ready can never be ready.
 //! * A thread that holds the lock of stdout when [`Ready::notify`] is called is waited for, until the time limit.
@@ -273,7 +273,6 @@
 //! * macOS: names that are resolved before the start make getaddrinfo(3) crash in the daemon, since macOS 26, and Apple's frameworks
 //!   (Foundation, Security and others) are not safe after fork(2): use neither in `setup` nor before the call. A daemon's user has
 //!   at most 16 groups; the rest is left out.
-//! * A body that raises a signal against its own process group before it is ready spares the session leader that stays.
 //!
 //! # The environment
 //!
@@ -318,6 +317,7 @@ pub mod value;
 mod daemon;
 mod error;
 mod report;
+mod state;
 
 #[cfg(all(unix, not(daemon_elsewhere)))]
 mod advice;
@@ -359,7 +359,7 @@ pub use __private as __crate_must_be_daemon_runtime;
 #[cfg(all(unix, not(daemon_elsewhere)))]
 mod platform {
     pub(crate) use crate::advice::advice_for;
-    pub use crate::instance::{Instance, State};
+    pub use crate::instance::Instance;
     pub use crate::ready::Ready;
     pub use crate::spawn::Spawned;
     pub(crate) use crate::spawn::spawn;
@@ -377,6 +377,7 @@ pub use daemon_macro::daemon;
 pub use {
     daemon::Daemon,
     error::{Error, ErrorKind, Step},
-    platform::{Instance, Ready, Spawned, State, supervised},
+    platform::{Instance, Ready, Spawned, supervised},
+    state::State,
     value::{Id, OpenFile, Stream},
 };
