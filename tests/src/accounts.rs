@@ -121,11 +121,6 @@ pub fn launch_as<'a>(family: &'a Family, who: &[&str], program: &str) -> Launch<
     family.through(&[&["setpriv"], who].concat(), place).under(condition)
 }
 
-/// The options, by their names.
-pub fn with<'a>(launch: Launch<'a>, options: &[(&str, &str)]) -> Launch<'a> {
-    options.iter().fold(launch, |launch, (name, value)| launch.env(format!("DAEMON_{}", name.to_uppercase()), value))
-}
-
 /// Who a daemon is to be.
 #[derive(Clone, Debug)]
 pub struct Who {

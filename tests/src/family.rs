@@ -2,7 +2,6 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 
-use crate::{DEADLINE, Launch, Proc, processes, until, within};
+use crate::{DEADLINE, Launch, Proc, until, within};
 
 /// The environment variable that every process of a family has. Its value is the family's directory.
 pub const TAG: &str = "DAEMON_TEST_FAMILY";
@@ -64,9 +63,7 @@ impl Family {
 
     /// Its living processes.
     pub fn members(&self) -> Vec<i32> {
-        let tag = [TAG.as_bytes(), b"=", self.directory.as_os_str().as_bytes()].concat();
-        let tagged = |pid: &i32| Proc::environ(*pid).contains(&tag);
-        processes().into_iter().filter(tagged).filter(|pid| Proc::lives(*pid)).collect()
+        Proc::started_with(&format!("{TAG}={}", self.directory.display()))
     }
 
     /// The process that reached `touch=name` in its body, see [`fixture`](crate::fixture).

@@ -11,7 +11,7 @@
 //! call of that number), `close_all` (every descriptor above 2), `write=name` (a file), `keep_open=name` (a file that stays
 //! open), `hold_c_stdin` (a thread that waits in C's stdin), `container_child` (a child that is process 1 of a pid namespace, and
 //! ends), `child_daemon=name` (a forked child that becomes a daemon of its own, with that pid file), `mark` (a system call that a
-//! tracer knows), `pause` (until it is killed).
+//! tracer knows), `state=name` (what this process can tell of itself, as that file), `pause` (until it is killed).
 //! Without arguments: `notify touch=body pause`.
 
 use std::error::Error;
@@ -25,11 +25,12 @@ use std::time::Duration;
 use std::{env, fs, io, process, thread};
 
 use daemon_runtime::{Daemon, Ready, Stream};
+#[cfg(linux_alone)]
 use nix::libc;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, getsid, pause, setsid};
 
-use crate::{TAG, raw, until};
+use crate::{TAG, raw, state, until};
 
 /// What the body gives back to `main`.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
@@ -183,6 +184,7 @@ pub fn body(ready: Option<Ready>) -> Result {
             "abort" => process::abort(),
             "exec" => return Err(Command::new(value).exec().into()),
             "fork" => raw::fork_holder()?,
+            #[cfg(linux_alone)]
             "clone" => raw::clone_holder()?,
             "fork_exit" => raw::fork_exit(|| 0)?,
             "fork_fork" => raw::fork_exit(|| {
@@ -197,7 +199,10 @@ pub fn body(ready: Option<Ready>) -> Result {
                 Ok(again) => again.notify(),
                 Err(error) => eprintln!("again: {error}"),
             },
+            "state" => fs::write(path(value), state::own())?,
+            #[cfg(linux_alone)]
             "deny" => raw::forbid(value.parse()?, value.parse()?, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32)?,
+            #[cfg(linux_alone)]
             "deadly" => raw::forbid(value.parse()?, value.parse()?, libc::SECCOMP_RET_KILL_PROCESS)?,
             "spawn" => drop(Command::new("sleep").arg("1000").spawn()?),
             "thread" => drop(thread::spawn(pause)),
@@ -209,7 +214,9 @@ pub fn body(ready: Option<Ready>) -> Result {
             "close_all" => raw::close_all()?,
             "write" => fs::write(path(value), "precious data")?,
             "keep_open" => std::mem::forget(fs::File::options().append(true).create(true).open(path(value))?),
+            #[cfg(linux_alone)]
             "hold_c_stdin" => raw::read_c_stdin_in_a_thread(),
+            #[cfg(linux_alone)]
             "container_child" => {
                 nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID)?;
                 raw::fork_exit(|| 0)?;

@@ -5,15 +5,19 @@ use std::io;
 use std::os::fd::{IntoRawFd, RawFd};
 use std::path::PathBuf;
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, chdir, close, setpgid, setsid};
 
 use crate::raw;
+
+#[cfg(linux_alone)]
+mod linux;
+
+#[cfg(linux_alone)]
+pub use linux::*;
 
 /// What is done between fork and exec.
 pub type Condition = Box<dyn FnMut() -> io::Result<()> + Send + Sync>;
@@ -52,27 +56,10 @@ pub fn blocked() -> Condition {
     Box::new(|| Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?))
 }
 
-/// The system call of this number fails with `errno`, from exec on and in all that the program starts: as on a kernel that
-/// lacks it (`ENOSYS`), or under a filter that forbids it (`EPERM`). It cannot gain privileges any more.
-pub fn denied(call: libc::c_long, errno: Errno) -> Condition {
-    Box::new(move || raw::forbid(call as u32, call as u32, libc::SECCOMP_RET_ERRNO | errno as u32))
-}
-
-/// Every system call from this number on is missing, as on a kernel that is older than all of them; with the restrictions
-/// of [`denied`].
-pub fn missing_from(call: libc::c_long) -> Condition {
-    Box::new(move || raw::forbid(call as u32, u32::MAX, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32))
-}
-
-/// The same, and a process that makes the call is killed.
-pub fn deadly(call: libc::c_long) -> Condition {
-    Box::new(move || raw::forbid(call as u32, call as u32, libc::SECCOMP_RET_KILL_PROCESS))
-}
-
 /// The file mode creation mask.
 pub fn umask(mask: u32) -> Condition {
     Box::new(move || {
-        nix::sys::stat::umask(Mode::from_bits_retain(mask));
+        nix::sys::stat::umask(Mode::from_bits_retain(mask as nix::libc::mode_t));
         Ok(())
     })
 }
@@ -83,17 +70,6 @@ pub fn deleted_directory(directory: PathBuf) -> Condition {
         fs::create_dir(&directory)?;
         chdir(&directory)?;
         fs::remove_dir(&directory)
-    })
-}
-
-/// As many descriptors are allowed as the kernel, or the user's hard limit, lets through.
-pub fn most_descriptors() -> Condition {
-    Box::new(|| {
-        let most = fs::read_to_string("/proc/sys/fs/nr_open")?.trim().parse().map_err(io::Error::other)?;
-        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-        setrlimit(Resource::RLIMIT_NOFILE, most, most)
-            .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, hard, hard))
-            .map_err(io::Error::from)
     })
 }
 

@@ -132,6 +132,11 @@ impl<'a> Launch<'a> {
     }
 }
 
+/// The options, by their names.
+pub fn with<'a>(launch: Launch<'a>, options: &[(&str, &str)]) -> Launch<'a> {
+    options.iter().fold(launch, |launch, (name, value)| launch.env(format!("DAEMON_{}", name.to_uppercase()), value))
+}
+
 impl Running<'_> {
     /// Its process id.
     pub fn pid(&self) -> i32 {

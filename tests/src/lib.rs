@@ -4,6 +4,9 @@
 //! by a variable in its environment, so that nothing can hide by leaving its parent, its session or its group, and all
 //! of it is killed when the test ends, however it ends.
 //!
+//! What Linux alone has is behind `cfg(linux_alone)`, of which build.rs decides; all else is for every Unix. There a [`Proc`] is what
+//! ps(1) shows, and the daemon itself tells the rest, by the word `state` of [`fixture`].
+//!
 //! | to … | there is |
 //! | --- | --- |
 //! | start a program and see how it ends | [`Family::launch`], [`Family::shell`], [`Launch`], [`End`] |
@@ -19,23 +22,31 @@
 //! | say what an error says in any C library | [`strerror`] |
 //! | wait | [`until`], [`within`] |
 
+#[cfg(linux_alone)]
 pub mod accounts;
+#[cfg(linux_alone)]
 pub mod debugger;
+#[cfg(linux_alone)]
 mod expected;
 mod family;
 pub mod fixture;
 pub mod hostile;
 mod launch;
 mod listing;
+#[cfg(linux_alone)]
 mod proc;
+#[cfg(not(linux_alone))]
+mod ps;
 pub mod pty;
 pub mod raw;
+#[cfg(linux_alone)]
 pub mod starter;
+mod state;
 mod strerror;
+#[cfg(linux_alone)]
 pub mod systemd;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(linux_alone, target_arch = "x86_64"))]
 pub mod tracer;
-
 mod until;
 
 /// The programs that handle signals themselves, each with the moment at which it installs its handlers, `DAEMON_HOOK`.
@@ -51,11 +62,33 @@ macro_rules! graceful_programs {
     };
 }
 
+/// The items of a program that Linux alone can have. Elsewhere it is there, as cargo wants it, and says so.
+#[cfg(linux_alone)]
+#[macro_export]
+macro_rules! linux_alone {
+    ($($item:item)*) => { $($item)* };
+}
+
+/// The items of a program that Linux alone can have. Here it is there, as cargo wants it, and says so.
+#[cfg(not(linux_alone))]
+#[macro_export]
+macro_rules! linux_alone {
+    ($($item:item)*) => {
+        fn main() {
+            panic!("what this program does, Linux alone can do")
+        }
+    };
+}
+
+#[cfg(linux_alone)]
 pub use expected::Expected;
 pub use family::{Family, TAG};
-pub use launch::{End, Launch, Running};
+pub use launch::{End, Launch, Running, with};
 pub use listing::listing;
+#[cfg(linux_alone)]
 pub use proc::{Proc, Signals, processes};
+#[cfg(not(linux_alone))]
+pub use ps::Proc;
 pub use strerror::strerror;
 pub use until::{DEADLINE, until, within};
 

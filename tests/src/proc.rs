@@ -119,6 +119,12 @@ impl Proc {
         stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
     }
 
+    /// The living processes that were started with `variable`, `NAME=value`, in their environment.
+    pub fn started_with(variable: &str) -> Vec<i32> {
+        let has_it = |pid: &i32| Proc::environ(*pid).iter().any(|one| one == variable.as_bytes());
+        processes().into_iter().filter(has_it).filter(|pid| Proc::lives(*pid)).collect()
+    }
+
     /// How many children of `pid` are dead and not waited for.
     pub fn zombies(pid: i32) -> usize {
         let is_one = |child: &i32| {

@@ -1,20 +1,20 @@
 //! A terminal that a program can be started at.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
-use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::pty::{OpenptyResult, openpty};
+use nix::unistd::ttyname;
 
 use crate::{Launch, hostile, until};
 
 /// A pseudo-terminal. When it is closed or dropped, its session hears a hangup.
 #[derive(Debug)]
 pub struct Pty {
-    master: PtyMaster,
+    master: File,
     slave: File,
     path: PathBuf,
     seen: Vec<u8>,
@@ -23,14 +23,19 @@ pub struct Pty {
 impl Pty {
     /// A terminal that nobody sits at yet.
     pub fn open() -> Pty {
-        // Not openpty, which has no O_CLOEXEC: what another test starts meanwhile would keep the terminal open.
-        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
-            .expect("a pseudo-terminal");
-        grantpt(&master).expect("grantpt");
-        unlockpt(&master).expect("unlockpt");
-        let path = PathBuf::from(ptsname_r(&master).expect("a pseudo-terminal has a name"));
-        let slave = OpenOptions::new().read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(&path);
-        Pty { master, slave: slave.expect("the other end of the terminal"), path, seen: Vec::new() }
+        let OpenptyResult { master, slave } = openpty(None, None).expect("a pseudo-terminal");
+        // What another test starts meanwhile would keep the terminal open.
+        for end in [&master, &slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).expect("a flag of a descriptor");
+        }
+        fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a flag of a terminal");
+        let path = ttyname(&slave).expect("a terminal has a name");
+        Pty { master: master.into(), slave: slave.into(), path, seen: Vec::new() }
+    }
+
+    /// Its name.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The launch at this terminal: its controlling terminal, and all three streams.

@@ -2,6 +2,7 @@
 //! that, and the runtime is found under another name, from any edition.
 //!
 //! Each test writes a small package below the target directory and gives it to cargo, as a user would.
+#![cfg(linux_alone)] // Rustc is asked, and says the same everywhere.
 
 // The attribute is the same on every system.
 #![cfg(not(daemon_portable))]

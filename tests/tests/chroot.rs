@@ -1,4 +1,5 @@
 //! `chroot`: another root directory.
+#![cfg(linux_alone)] // /proc shows the root directory.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -6,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::accounts::{ALICE, Who, family, launch, with};
-use tests::{Family, Proc, hostile, until};
+use tests::accounts::{ALICE, Who, family, launch};
+use tests::{Family, Proc, hostile, until, with};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");

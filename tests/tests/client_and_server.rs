@@ -1,4 +1,5 @@
 //! A client that starts its own server, as the documentation of `Daemon::spawn` says; and waiting for a server's end.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::fs;
 use std::path::Path;
@@ -59,6 +60,7 @@ fn server_that_never_ends() {
 }
 
 /// A socketpair carries what the server has to say, beside its pid.
+#[cfg(linux_alone)]
 #[test]
 fn server_tells_its_port() {
     let family = Family::new();

@@ -1,4 +1,5 @@
 //! Directories that a start creates: those of the pid file and the logs.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
@@ -6,8 +7,9 @@ use std::path::Path;
 
 use daemon_runtime::Instance;
 use nix::unistd::geteuid;
-use tests::accounts::{ALICE, family, launch, launch_as_ordinary, with};
-use tests::{DEADLINE, Family, Launch, hostile};
+#[cfg(linux_alone)]
+use tests::accounts::{ALICE, family, launch, launch_as_ordinary};
+use tests::{DEADLINE, Family, Launch, hostile, with};
 
 const BY_METHODS: &str = env!("CARGO_BIN_EXE_by_methods");
 
@@ -30,6 +32,7 @@ fn stop(family: &Family, pid_file: &str) {
 }
 
 /// Whatever the mask, and by relative paths too.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
 fn mode_and_paths() {
@@ -144,6 +147,7 @@ fn starts_at_once() {
 }
 
 /// The last directory of each path is the daemon's user's, also where another path goes on from there; those above are root's.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs root")]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
@@ -177,6 +181,7 @@ fn owners() {
 }
 
 /// Root creates nothing where alice's link leads to, and gives nothing away there; nor by one in the middle of the path.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs root")]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: only Linux looks at a link and follows it in one")]
@@ -204,9 +209,10 @@ fn links_of_strangers() {
 }
 
 /// In a directory of alice's, who changes what is in there at the worst moment: root gives away what it has created, and nothing else.
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(linux_alone, target_arch = "x86_64"))]
 fn directory_at_the_wrong_moment() {
     use nix::libc::SYS_mkdirat;
     use tests::tracer::trace;

@@ -1,4 +1,5 @@
 //! The environment that the daemon, and every program that it starts, gets.
+#![cfg(linux_alone)] // /proc shows the environment that a process was given.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

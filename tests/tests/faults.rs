@@ -1,5 +1,6 @@
 //! Every system call of the launch fails, is interrupted, or is the place of a signal that ends a process, one by one:
 //! the launcher's exit code is 0 if and only if a daemon in the right state runs.
+#![cfg(linux_alone)] // Ptrace(2), one system call at a time.
 #![cfg(target_arch = "x86_64")]
 
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
 //! Log and pid file on file systems that refuse what others grant.
+#![cfg(linux_alone)] // Mount namespaces.
 
 use std::fs;
 

@@ -1,9 +1,11 @@
 //! The attribute above a function that is not main.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use tests::Family;
 
 const VERBS: &str = env!("CARGO_BIN_EXE_verbs");
 
+#[cfg(linux_alone)]
 #[test]
 fn the_caller_starts_the_daemon_and_the_daemon_returns() {
     for verb in ["serve", "serve_async"] {

@@ -1,4 +1,5 @@
 //! `no_new_privileges` and `no_core_dumps`.
+#![cfg(linux_alone)] // What prctl(2) forbids.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -6,10 +7,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 #[cfg(target_arch = "x86_64")]
 use nix::libc;
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
-use tests::Proc;
-use tests::accounts::{ALICE, family, launch, launch_as_ordinary, with};
+use tests::accounts::{ALICE, family, launch, launch_as_ordinary};
 #[cfg(target_arch = "x86_64")]
 use tests::tracer::{Role, trace};
+use tests::{Proc, with};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const PAUSING: &str = env!("CARGO_BIN_EXE_pausing");

@@ -1,11 +1,14 @@
 //! The example `hello`, by its public face.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::fs;
 use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::{End, Expected, Family, Proc, until};
+#[cfg(linux_alone)]
+use tests::Expected;
+use tests::{End, Family, Proc, until};
 
 const HELLO: &str = env!("CARGO_BIN_EXE_hello-example");
 
@@ -23,6 +26,7 @@ fn lines(file: &Path, count: usize) -> String {
     })
 }
 
+#[cfg(linux_alone)]
 #[test]
 fn from_the_start_to_sigterm() {
     let family = Family::new();

@@ -1,4 +1,5 @@
 //! A daemon is the same whatever it was started in.
+#![cfg(linux_alone)] // /proc shows what a process ignores and blocks.
 
 use nix::sys::signal::Signal;
 use tests::hostile::{self, Condition};

@@ -1,4 +1,5 @@
 //! A daemon as another process sees and controls it, by its pid file.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -8,10 +9,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use daemon_runtime::{Error, Instance, State};
+#[cfg(linux_alone)]
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
+#[cfg(linux_alone)]
 use tests::accounts::{AS_ALICE, AS_NOBODY, launch_as};
 use tests::{DEADLINE, Family, Launch, Proc, until};
 
@@ -97,8 +100,9 @@ fn assert_state(daemon: &Instance, state: State) {
 
 /// From a file of a dead daemon to the body: at each system call of the three processes the state is looked at. It only goes on, and
 /// without a pid first; and in the end it is ready, just before the launcher exits.
+#[cfg(linux_alone)]
 #[test]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(linux_alone, target_arch = "x86_64"))]
 fn state_at_each_moment_of_a_start() {
     use tests::tracer::{Role, trace};
 
@@ -239,6 +243,7 @@ fn file_is_stale() {
 }
 
 /// A process that the kernel does not let go, as one that waits for a device: the wait has an end, and the error says so.
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn killed_and_still_there() {
@@ -325,11 +330,13 @@ fn not_a_pid_file() {
 // Other users.
 
 /// The control program as another user, from a directory for everyone.
+#[cfg(linux_alone)]
 fn control_as_nobody<'a>(family: &'a Family, pid_file: &Path, word: &str) -> Launch<'a> {
     fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("a directory for everyone");
     launch_as(family, &AS_NOBODY, CONTROL).arg(pid_file).arg(word)
 }
 
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn controlled_by_another_user() {
@@ -348,6 +355,7 @@ fn controlled_by_another_user() {
 }
 
 /// Root's word must not be the tool of whoever may write the file.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs root")]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
@@ -370,6 +378,7 @@ fn a_pid_that_its_owner_has_forged() {
 }
 
 /// A service that once ran as another user can still be seen and stopped by root.
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn left_by_another_users_daemon() {
@@ -383,6 +392,7 @@ fn left_by_another_users_daemon() {
 }
 
 /// The daemon of a set-user-ID program belongs to the user whose rights it has, and so does its pid file.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs root")]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
@@ -405,6 +415,7 @@ fn started_by_a_set_user_id_program() {
 }
 
 /// Its pid is another process's here, and that is neither taken for the daemon nor signalled.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs root")]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: pid namespaces")]
@@ -426,10 +437,11 @@ fn in_another_pid_namespace() {
 }
 
 /// The launcher has made the file for a user that the daemon has not become yet.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs root")]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell the owner of a process")]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(linux_alone, target_arch = "x86_64"))]
 fn seen_before_it_drops_privileges() {
     use std::cell::RefCell;
     use tests::tracer::{Call, Role, trace};

@@ -1,4 +1,5 @@
 //! A start that is interrupted, at any of its three processes, and starts that come in a crowd.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
@@ -7,13 +8,18 @@ use std::thread;
 use std::time::Duration;
 
 use nix::fcntl::{FcntlArg, fcntl};
+#[cfg(linux_alone)]
 use nix::libc::SYS_write;
+#[cfg(linux_alone)]
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe, write};
+#[cfg(linux_alone)]
+#[cfg(linux_alone)]
+use tests::debugger;
 use tests::pty::Pty;
-use tests::{Family, Proc, debugger, until};
+use tests::{Family, Proc, until};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
@@ -73,6 +79,7 @@ fn daemon_in_a_session_of_its_own_ends_with_its_launcher() {
 }
 
 /// The launcher of a failed start has something to say, and stderr is a pipe that nobody reads.
+#[cfg(linux_alone)]
 #[test]
 fn interrupted_while_stderr_is_full() {
     let family = Family::new();
@@ -85,6 +92,7 @@ fn interrupted_while_stderr_is_full() {
     drop(unread);
 }
 
+#[cfg(linux_alone)]
 fn full_pipe() -> (OwnedFd, OwnedFd) {
     let (reader, writer) = pipe().expect("a pipe");
     let size = fcntl(&writer, FcntlArg::F_GETPIPE_SZ).expect("its size");
@@ -93,6 +101,7 @@ fn full_pipe() -> (OwnedFd, OwnedFd) {
 }
 
 /// Whether it is in a write(2) to stderr.
+#[cfg(linux_alone)]
 fn is_writing(pid: i32) -> bool {
     let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
     call.starts_with(&format!("{SYS_write} 0x2 "))
@@ -158,6 +167,7 @@ fn the_daemon_is_killed_while_starting() {
 }
 
 /// Stopped and continued, as by Ctrl-Z and fg: some system calls are interrupted by this.
+#[cfg(linux_alone)]
 #[test]
 fn stopped_and_continued() {
     let family = Family::new();
@@ -250,6 +260,7 @@ fn shell_operators_follow_the_exit_code() {
 }
 
 /// Who is ready when the time is over does not wait for an answer: the start ends at once, and not by SIGKILL.
+#[cfg(linux_alone)]
 #[test]
 fn ready_too_late() {
     let family = Family::new();
@@ -272,6 +283,7 @@ fn ready_too_late() {
 }
 
 /// Whether a signal is in one of the sets of /proc/PID/status.
+#[cfg(linux_alone)]
 fn is_pending(pid: i32, signal: Signal) -> bool {
     let status = Proc::status(pid).unwrap_or_else(|| panic!("process {pid} has ended"));
     let set = u64::from_str_radix(&status["ShdPnd"], 16).expect("a set of signals");
@@ -280,6 +292,7 @@ fn is_pending(pid: i32, signal: Signal) -> bool {
 
 /// An impatient person's third Ctrl-C comes when SIGKILL has been sent, and the daemon takes its time to die: a debugger holds it on
 /// its way out. The launcher goes on waiting, and what it says is true.
+#[cfg(linux_alone)]
 #[test]
 fn control_c_three_times() {
     let family = Family::new();
@@ -316,6 +329,7 @@ fn control_c_three_times() {
 
 /// A Ctrl-C that the launcher hears before it has heard of the daemon, whose pid it has been told all the same: also one that has
 /// made a session of its own, which a signal to the group does not reach, is ended.
+#[cfg(linux_alone)]
 #[test]
 fn control_c_before_the_daemon_is_heard_of() {
     let family = Family::new();
@@ -338,6 +352,7 @@ fn control_c_before_the_daemon_is_heard_of() {
 }
 
 /// As long as the launcher waits, the session leader's number, which it may have to signal, stays taken.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: the launcher adopts orphans")]
 fn the_session_leader_is_not_reaped() {

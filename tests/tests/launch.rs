@@ -1,9 +1,12 @@
 //! The launch: the process table row by row, and the daemon that comes of it.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::fs;
 
+#[cfg(linux_alone)]
+use tests::Expected;
 use tests::pty::Pty;
-use tests::{Expected, Family, Proc, until};
+use tests::{Family, Proc, until};
 
 const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
 const READY: &str = env!("CARGO_BIN_EXE_ready");
@@ -31,6 +34,7 @@ fn rows(printed: &str) -> Vec<(String, Row)> {
 }
 
 /// The table of a launcher that `shell` has started, with what is left to chance filled in from `rows`.
+#[cfg(linux_alone)]
 fn table(rows: &[(String, Row)], shell: &Proc, launcher: i32, terminal: bool) -> Vec<(String, Row)> {
     let (leader, daemon) = (rows[1].1.0, rows[3].1.0);
     let reaper = rows[4].1.1;
@@ -46,6 +50,7 @@ fn table(rows: &[(String, Row)], shell: &Proc, launcher: i32, terminal: bool) ->
     table.map(|(stage, row)| (stage.to_owned(), row)).to_vec()
 }
 
+#[cfg(linux_alone)]
 #[test]
 fn the_table_as_trace_prints_it() {
     let me = Proc::of(std::process::id() as i32).expect("this process");
@@ -59,6 +64,7 @@ fn the_table_as_trace_prints_it() {
     }
 }
 
+#[cfg(linux_alone)]
 #[test]
 fn the_table_at_a_terminal() {
     let family = Family::new();
@@ -94,6 +100,7 @@ fn the_table_keeps_its_columns() {
 }
 
 /// A table that nobody can read fails no start.
+#[cfg(linux_alone)]
 #[test]
 fn the_table_cannot_be_printed() {
     let family = Family::new();
@@ -102,7 +109,7 @@ fn the_table_cannot_be_printed() {
     Expected::default().assert(&family.daemon());
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(linux_alone, target_arch = "x86_64"))]
 mod traced {
     use std::collections::BTreeMap;
 
@@ -169,6 +176,7 @@ mod traced {
 }
 
 /// The same by another witness.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs strace")]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: the list of calls")]
@@ -200,6 +208,7 @@ fn the_launch_as_strace_sees_it() {
     }
 }
 
+#[cfg(linux_alone)]
 #[test]
 fn the_daemon_of_the_textbook() {
     let family = Family::new();
@@ -213,6 +222,7 @@ fn the_daemon_of_the_textbook() {
 }
 
 /// Without `ignore_sigchld` a dead child stays until it is waited for: the test above can fail.
+#[cfg(linux_alone)]
 #[test]
 fn without_ignore_sigchld_a_zombie_stays() {
     let family = Family::new();
@@ -238,6 +248,7 @@ fn a_daemon_does_not_start_again() {
     }
 }
 
+#[cfg(linux_alone)]
 #[test]
 fn the_daemon_survives_its_terminal() {
     for program in [WITHOUT_READY, READY] {
@@ -257,6 +268,7 @@ fn the_daemon_survives_its_terminal() {
 }
 
 /// Adopted by the nearest subreaper, the daemon does not depend on it: nothing of the launch's watch is left.
+#[cfg(linux_alone)]
 #[test]
 fn the_daemon_survives_its_subreaper() {
     for program in [WITHOUT_READY, READY] {

@@ -1,4 +1,5 @@
 //! Nothing of anyone else's is touched: descriptors, locks, signals, files and processes that the launch did not make.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
@@ -38,6 +39,7 @@ fn library(family: &Family, name: &str, source: &str) -> PathBuf {
 // ---- Descriptors
 
 /// A library opens a file before main, remembers its number, and writes to it at the end.
+#[cfg(linux_alone)]
 #[test]
 #[cfg(not(target_feature = "crt-static"))]
 fn descriptor_of_a_constructor() {
@@ -68,6 +70,7 @@ fn descriptor_of_a_constructor() {
 }
 
 /// One that opens it without close-on-exec cannot be told from what was inherited; `keep_fds` is the way out.
+#[cfg(linux_alone)]
 #[test]
 #[cfg(not(target_feature = "crt-static"))]
 fn descriptor_of_a_constructor_without_the_flag() {
@@ -88,6 +91,7 @@ fn descriptor_of_a_constructor_without_the_flag() {
 }
 
 /// An NSS module with a lasting connection closes the number that it remembers when its pid has changed.
+#[cfg(linux_alone)]
 #[test]
 #[cfg(target_env = "gnu")]
 #[ignore = "needs root"]
@@ -132,6 +136,7 @@ enum nss_status _nss_test_getpwnam_r(const char *name, struct passwd *p, char *b
 }
 
 /// The number of the pid file is another file's by the end: a body that closes all descriptors, as old textbooks say.
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn body_that_closes_all_descriptors() {
@@ -161,6 +166,7 @@ fn body_that_closes_all_descriptors_before_it_is_ready() {
 
 // ---- Signals
 
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: exec clears the flags of an ignored signal")]
 fn signals_that_setup_chose() {
@@ -175,8 +181,9 @@ fn signals_that_setup_chose() {
 }
 
 /// SIGIO is the program's: no process of a start sets it, and none is told of anything by it.
+#[cfg(linux_alone)]
 #[test]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(linux_alone, target_arch = "x86_64"))]
 fn sigio_is_never_touched() {
     use nix::libc;
     use tests::tracer::{Call, trace};
@@ -202,6 +209,7 @@ fn sigio_is_never_touched() {
 // ---- Locks
 
 /// A lock of SQLite's in WAL mode is lost by a fork: a committed row was, too.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: record locks are not to be seen elsewhere")]
 fn database_that_is_open_before_the_fork() {
@@ -235,6 +243,7 @@ fn database_that_is_open_before_the_fork() {
 }
 
 /// Where the locks of all processes are not shown, or with other pids than here, or none.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs root")]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: record locks are not to be seen elsewhere")]
@@ -256,6 +265,7 @@ fn database_where_locks_are_hidden() {
 
 // ---- Processes
 
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn pid_namespace_of_the_children() {
@@ -273,6 +283,7 @@ fn pid_namespace_of_the_children() {
 }
 
 /// Process 1 of a container has a child that is process 1 too, in a namespace of its own; its exit is not the daemon's.
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn child_that_has_the_same_pid() {
@@ -300,6 +311,7 @@ fn stopped_daemon_is_stopped() {
 // ---- Threads
 
 /// What another thread holds is not waited for without end.
+#[cfg(linux_alone)]
 #[test]
 fn thread_that_waits_in_stdin() {
     let family = Family::new();
@@ -327,6 +339,7 @@ fn linked(family: &Family, owner: u32) -> (PathBuf, PathBuf) {
     (link, roots)
 }
 
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn links_on_the_way() {
@@ -350,6 +363,7 @@ fn links_on_the_way() {
 }
 
 /// Such as /var/run.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs root")]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: only Linux looks at a link and follows it in one")]
@@ -416,6 +430,7 @@ fn log_larger_than_2_gib() {
 
 // ---- The environment
 
+#[cfg(linux_alone)]
 #[test]
 fn cleared_variables_are_overwritten() {
     let family = Family::new();
@@ -452,6 +467,7 @@ fn sighup_before_it_is_ready() {
 }
 
 /// Many signals, in several threads: the last rotation is never missed.
+#[cfg(linux_alone)]
 #[test]
 fn many_sighups_in_many_threads() {
     let family = Family::new();

@@ -1,4 +1,5 @@
 //! /dev/null that is another file: a start must not read from it, nor fill it.
+#![cfg(linux_alone)] // Mount namespaces.
 
 use std::fs;
 use std::path::PathBuf;

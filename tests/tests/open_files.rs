@@ -1,4 +1,5 @@
 //! Open files as stdin, stdout and stderr.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -20,7 +21,7 @@ fn launch<'a>(family: &'a Family, options: &[(&str, String)]) -> Launch<'a> {
 }
 
 fn with<'a>(launch: Launch<'a>, options: &[(&str, String)]) -> Launch<'a> {
-    tests::accounts::with(launch, &options.iter().map(|(name, value)| (*name, &**value)).collect::<Vec<_>>())
+    tests::with(launch, &options.iter().map(|(name, value)| (*name, &**value)).collect::<Vec<_>>())
 }
 
 fn open(how: &str, path: &Path) -> String {
@@ -28,6 +29,7 @@ fn open(how: &str, path: &Path) -> String {
 }
 
 /// What the program has opened is there at the position where it stands, and shared by all that it is given as.
+#[cfg(linux_alone)]
 #[test]
 fn a_file_is_written_as_the_program_has_opened_it() {
     for by in BY {
@@ -63,6 +65,7 @@ fn fifo() {
 }
 
 /// The name of a file need not be one of this system's: it has none.
+#[cfg(linux_alone)]
 #[test]
 fn memory_and_socket() {
     for by in BY {
@@ -137,6 +140,7 @@ fn reopen_without_a_path() {
 
 /// A descriptor that the shell has opened for the program (`app 3>>log`), and that this has taken over: it is not closed under its
 /// owner, whose drop would close what has got its number.
+#[cfg(linux_alone)]
 #[test]
 fn descriptor_that_the_program_was_started_with() {
     let family = Family::new();
@@ -152,6 +156,7 @@ fn descriptor_that_the_program_was_started_with() {
 }
 
 /// Another user's rights are not needed for what is open, and so neither are his links dangerous.
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn for_another_user() {

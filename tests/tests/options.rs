@@ -1,5 +1,6 @@
 //! The options stand in the macro's lists, in the documentation's table, and the rules about their
 //! values in the macro and in the runtime. None may say more or less than the others.
+#![cfg(linux_alone)] // The sources are read, and are the same everywhere.
 
 use std::collections::BTreeSet;
 use std::fs;

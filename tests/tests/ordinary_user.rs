@@ -1,4 +1,5 @@
 //! What an ordinary user may not have, and root of a user namespace neither.
+#![cfg(linux_alone)] // User namespaces.
 
 #[cfg(target_arch = "x86_64")]
 use std::fs;
@@ -6,10 +7,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use tests::accounts::launch_as_ordinary;
-use tests::accounts::{AS_ALICE, family, with, within_reach};
+use tests::accounts::{AS_ALICE, family, within_reach};
 #[cfg(target_arch = "x86_64")]
 use tests::tracer::{Role, trace};
-use tests::{Family, Proc};
+use tests::{Family, Proc, with};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 #[cfg(target_arch = "x86_64")]

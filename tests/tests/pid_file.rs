@@ -1,4 +1,5 @@
 //! The pid file: one instance, whatever lay there before, and nothing there at the end.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -11,12 +12,12 @@ use std::time::Duration;
 
 use daemon_runtime::Instance;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
-use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
+#[cfg(linux_alone)]
 use tests::accounts::{AS_NOBODY, launch_as};
+use tests::pty::Pty;
 use tests::{End, Family, Launch, Proc, listing, strerror, until, within};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
@@ -175,8 +176,9 @@ fn stopped_while_it_starts() {
 }
 
 /// The winner is stopped where it has the lock of what was a stale file, and has not written to it: whoever comes then waits.
+#[cfg(linux_alone)]
 #[test]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(linux_alone, target_arch = "x86_64"))]
 fn locked_but_not_yet_written() {
     use std::cell::RefCell;
     use tests::tracer::{Call, Role, trace};
@@ -210,6 +212,7 @@ fn locked_but_not_yet_written() {
 }
 
 /// The daemon has ended before it was ready, and its launcher, which has the lock too, has still to clear away.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: POSIX does not tell who has ended and is not reaped")]
 fn locked_by_the_launcher_of_a_daemon_that_has_ended() {
@@ -239,8 +242,9 @@ fn locked_by_the_launcher_of_a_daemon_that_has_ended() {
 
 /// The old daemon ends, and removes its file, when the new one has opened that and not yet locked it. The lock of a file
 /// without a name would be nobody's.
+#[cfg(linux_alone)]
 #[test]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(linux_alone, target_arch = "x86_64"))]
 fn removed_before_it_is_locked() {
     use tests::tracer::{Role, trace};
 
@@ -302,6 +306,7 @@ fn mode_0644_whatever_the_umask() {
     }
 }
 
+#[cfg(linux_alone)]
 #[test]
 fn relative_to_where_it_was_started() {
     let family = Family::new();
@@ -366,23 +371,23 @@ fn not_a_regular_file() {
 /// A terminal of our own: any other device would suffer if this failed.
 #[test]
 fn not_a_device() {
-    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).expect("a pseudo-terminal");
-    grantpt(&master).expect("grantpt");
-    unlockpt(&master).expect("unlockpt");
-    let path = PathBuf::from(ptsname_r(&master).expect("its name"));
-    let mode = || fs::metadata(&path).expect("the terminal").mode();
+    let terminal = Pty::open();
+    let path = terminal.path();
+    let mode = || fs::metadata(path).expect("the terminal").mode();
     let before = mode();
     let family = Family::new();
-    assert_refused(&launch(&family, &path).run(), &path, "not a regular file");
+    assert_refused(&launch(&family, path).run(), path, "not a regular file");
     assert_eq!(mode(), before);
 }
 
 /// Nobody, and without root's rights.
+#[cfg(linux_alone)]
 fn as_nobody<'a>(family: &'a Family, pid_file: &Path) -> Launch<'a> {
     fs::set_permissions(family.directory(), Permissions::from_mode(0o755)).expect("a directory for everyone");
     launch_as(family, &AS_NOBODY, READY).env("DAEMON_PID_FILE", pid_file)
 }
 
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn a_directory_of_somebody_else() {
@@ -399,6 +404,7 @@ fn a_directory_of_somebody_else() {
 }
 
 /// Runs the fixture in a file system of its own, and lists afterwards what is in it.
+#[cfg(linux_alone)]
 fn on_tmpfs(family: &Family, options: &str, prepare: &str) -> (PathBuf, End) {
     let directory = family.path("mount");
     fs::create_dir(&directory).expect("a directory");
@@ -409,6 +415,7 @@ fn on_tmpfs(family: &Family, options: &str, prepare: &str) -> (PathBuf, End) {
     (pid_file.clone(), unshare.env("DAEMON_PID_FILE", pid_file).run())
 }
 
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn a_read_only_file_system() {
@@ -419,6 +426,7 @@ fn a_read_only_file_system() {
     family.assert_gone();
 }
 
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn a_full_disk() {
@@ -518,6 +526,7 @@ fn signal_ends_a_program_with_threads() {
 }
 
 /// Any thread may be the one that gets the signal, or that exits.
+#[cfg(linux_alone)]
 #[test]
 fn removed_at_the_end_of_a_program_with_threads() {
     for signal in [Some(Signal::SIGTERM), Some(Signal::SIGHUP), None] {
@@ -579,8 +588,9 @@ fn not_removed_by_a_child() {
 }
 
 /// A child that a signal ends before it has run at all: not even what fork(2) calls in a child is done.
+#[cfg(linux_alone)]
 #[test]
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(linux_alone, target_arch = "x86_64"))]
 fn not_removed_by_a_child_that_has_not_run_yet() {
     use tests::tracer::{Fault, Role, trace};
 
@@ -621,6 +631,7 @@ fn not_removed_when_replaced() {
 }
 
 /// A program that the daemon has started outlives it and does not have its lock.
+#[cfg(linux_alone)]
 #[test]
 fn lock_not_inherited() {
     let family = Family::new();
@@ -663,6 +674,7 @@ fn nothing_but_the_lock_is_closed_in_a_fork() {
 
 /// The daemon's own body closes all descriptors, as old textbooks say, and has another file at the number by then: that file is
 /// the children's, too.
+#[cfg(linux_alone)]
 #[test]
 fn another_file_at_the_number_is_not_closed_in_a_fork() {
     let family = Family::new();
@@ -713,6 +725,7 @@ fn graceful_shutdown() {
 
 // Another user.
 
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn belongs_to_the_user() {
@@ -740,6 +753,7 @@ fn belongs_to_the_user() {
 }
 
 /// Inside a new root it has another name, and outside of it none that the daemon could remove.
+#[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
 fn in_a_new_root() {

@@ -1,4 +1,5 @@
 //! Started as root, run as somebody else: seen from outside, against starts that leave more than they should.
+#![cfg(linux_alone)] // Capabilities, and a database of users in a mount namespace.
 
 use std::fs;
 use std::io::{self, Read};
@@ -8,10 +9,10 @@ use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
 use tests::accounts::{
-    ALICE, AS_ALICE, FAN_GROUPS, NONE, Who, crowded_family, family, launch, launch_as_ordinary, own_mounts, with,
+    ALICE, AS_ALICE, FAN_GROUPS, NONE, Who, crowded_family, family, launch, launch_as_ordinary, own_mounts,
     within_reach,
 };
-use tests::{Expected, Family, Proc, hostile, until};
+use tests::{Expected, Family, Proc, hostile, until, with};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");

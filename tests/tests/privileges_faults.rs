@@ -1,5 +1,6 @@
 //! A system call of the change of user fails, is interrupted, or only claims to have done what it should: no daemon runs
 //! with more rights than were asked for, nor with others.
+#![cfg(linux_alone)] // Ptrace(2), one system call at a time.
 #![cfg(target_arch = "x86_64")]
 
 use std::sync::Mutex;
@@ -10,9 +11,9 @@ use nix::errno::Errno;
 use nix::libc::{
     SYS_capset, SYS_lseek, SYS_openat, SYS_read, SYS_setgid, SYS_setgroups, SYS_setregid, SYS_setreuid, SYS_setuid,
 };
-use tests::accounts::{Who, family, launch, with};
+use tests::accounts::{Who, family, launch};
 use tests::tracer::{Call, Fault, Record, Role, trace};
-use tests::{Family, Launch, Proc};
+use tests::{Family, Launch, Proc, with};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 

@@ -2,6 +2,7 @@
 //!
 //! `PUBLIC_INTERFACE=overwrite cargo test -p tests --test public_interface` writes `public_interface.txt` anew. What is
 //! added there belongs in the CHANGELOG; what is changed or gone needs a version that says so.
+#![cfg(linux_alone)] // Rustdoc is asked, and says the same on every Unix.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,4 +1,5 @@
 //! System calls that this kernel lacks, or that a seccomp filter forbids.
+#![cfg(linux_alone)] // Seccomp(2).
 #![cfg(target_arch = "x86_64")]
 
 use std::path::Path;

@@ -1,8 +1,11 @@
 //! `setup` runs in the launcher, at the terminal, and what it opens stays.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::fs;
 
-use tests::{Expected, Family, Launch, until};
+#[cfg(linux_alone)]
+use tests::Expected;
+use tests::{Family, Launch, until};
 
 const SETUP: &str = env!("CARGO_BIN_EXE_setup");
 
@@ -19,6 +22,7 @@ fn what_it_prints_appears_once() {
     assert_eq!(end.stdout, "setup\n");
 }
 
+#[cfg(linux_alone)]
 #[test]
 fn what_it_opens_survives() {
     let family = Family::new();
@@ -28,6 +32,7 @@ fn what_it_opens_survives() {
     Expected { others: vec![family.path("data")], ..Expected::default() }.assert(&daemon);
 }
 
+#[cfg(linux_alone)]
 #[test]
 fn options_use_its_value() {
     let family = Family::new();
@@ -36,6 +41,7 @@ fn options_use_its_value() {
 }
 
 /// What the shell passed is closed in the daemon, but not before setup has read it.
+#[cfg(linux_alone)]
 #[test]
 fn it_reads_a_process_substitution() {
     let family = Family::new();
@@ -65,6 +71,7 @@ fn a_thread_that_still_runs_is_refused() {
 }
 
 /// The data is written by the daemon, which has left the directory that the path was relative to.
+#[cfg(linux_alone)]
 #[test]
 fn paths_are_relative_to_where_it_was_started() {
     let family = Family::new();

@@ -1,4 +1,5 @@
 //! A program that starts a daemon and goes on: `Daemon::spawn`, and clients that wait for a server.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +9,9 @@ use std::path::Path;
 use daemon_runtime::Instance;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use tests::{DEADLINE, Expected, Family, Launch, Proc, hostile, until};
+#[cfg(linux_alone)]
+use tests::Expected;
+use tests::{DEADLINE, Family, Launch, Proc, hostile, until};
 
 const VERBS: &str = env!("CARGO_BIN_EXE_verbs");
 
@@ -17,6 +20,7 @@ fn launch<'a>(family: &'a Family, verb: &str, pid_file: &Path) -> Launch<'a> {
 }
 
 /// The daemon is like any other, and the client what it was: signals, descriptors, children.
+#[cfg(linux_alone)]
 #[test]
 fn both_go_on() {
     let family = Family::new();
@@ -75,6 +79,7 @@ fn a_failed_start_is_an_error_in_the_client() {
 }
 
 /// What a service manager has passed to the client is the client's: nobody waits for the daemon.
+#[cfg(linux_alone)]
 #[test]
 fn the_daemon_is_no_part_of_the_clients_service() {
     let family = Family::new();
@@ -132,6 +137,7 @@ fn the_client_reaps_its_children_itself() {
 
 /// A client that adopts orphans still does. The daemon becomes its child, and no process of the
 /// start is left for it to wait for.
+#[cfg(linux_alone)]
 #[test]
 fn the_client_adopts_orphans() {
     let family = Family::new();
@@ -164,6 +170,7 @@ fn the_client_adopts_orphans() {
 }
 
 /// What no client can do is refused before anything is forked.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: threads have names")]
 fn misuse() {
@@ -181,6 +188,7 @@ fn misuse() {
 
 /// A lock of fcntl(2), which a fork does not pass on: the process that is refused is the client, as it has the lock, and not its
 /// child, which has it no more. The words are those that `start` has for it.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: record locks are not to be seen elsewhere")]
 fn a_record_lock_is_refused_as_by_start() {
@@ -225,6 +233,7 @@ fn the_client_is_killed() {
 }
 
 /// The launcher is killed: the client gets an error at once, and the daemon ends when it says that it is ready.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: the launcher adopts orphans")]
 fn the_launcher_is_killed() {
@@ -294,6 +303,7 @@ fn two_hundred_clients_at_once() {
 }
 
 /// A daemon may start another one.
+#[cfg(linux_alone)]
 #[test]
 fn a_forked_child_of_a_daemon_becomes_one() {
     let family = Family::new();

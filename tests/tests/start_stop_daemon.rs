@@ -2,6 +2,7 @@
 //!
 //! It takes a zombie for a running process, and process 1 of a container may reap one late. So these tests adopt the
 //! daemons themselves.
+#![cfg(linux_alone)] // Debian's tool.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,11 +1,13 @@
 //! Threads: a start that is refused names them; and one that knows what they do is not refused.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use tests::accounts::with;
-use tests::{Expected, Family, Launch, Proc, hostile};
+#[cfg(linux_alone)]
+use tests::Expected;
+use tests::{Family, Launch, Proc, hostile, with};
 
 const BY_METHODS: &str = env!("CARGO_BIN_EXE_by_methods");
 
@@ -14,6 +16,7 @@ const ADVICE: &str = "start threads after the daemon has started, or end and joi
     may have started one too";
 
 /// By the names that the kernel has of them, of 15 characters; and no more than five.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: threads have names")]
 fn refused_start_names_the_threads() {
@@ -40,6 +43,7 @@ fn launch<'a>(family: &'a Family, words: &[&str]) -> Launch<'a> {
 }
 
 /// The daemon is like any other, and has the one thread.
+#[cfg(linux_alone)]
 #[test]
 fn daemon_of_a_program_with_threads() {
     let family = Family::new();
@@ -53,6 +57,7 @@ fn daemon_of_a_program_with_threads() {
 }
 
 /// The first thread sleeps, and takes the signals to the process.
+#[cfg(linux_alone)]
 #[test]
 fn signal_that_another_thread_of_the_launcher_takes() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {

@@ -2,6 +2,7 @@
 //!
 //! It *detaches*: who started it gets the launcher's exit code, and the daemon has nothing of what started it. Or it
 //! *stays*: the very process that was started is the daemon, in the foreground.
+#![cfg(linux_alone)] // Namespaces, emulators, and whatever else /proc tells of.
 
 use std::fs;
 use std::io::Read;

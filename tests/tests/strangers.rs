@@ -1,5 +1,6 @@
 //! Processes that hold the lock of a pid file and are not its daemon: a start and `Instance` say what can be known, each within
 //! its time, and nobody else is signalled.
+#![cfg(linux_alone)] // /proc tells who holds a lock.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;

@@ -1,12 +1,16 @@
 //! stdin, and what becomes of stdout and stderr when the daemon is ready. Log files have `logs.rs`.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::fs;
 
-use tests::{Expected, Family};
+#[cfg(linux_alone)]
+use tests::Expected;
+use tests::Family;
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const WITHOUT_READY: &str = env!("CARGO_BIN_EXE_without_ready");
 
+#[cfg(linux_alone)]
 #[test]
 fn stdin_is_read_from_its_file() {
     let family = Family::new();

@@ -1,4 +1,5 @@
 //! The same program as process 1 of a container, and under the supervisors that Debian has beside systemd.
+#![cfg(linux_alone)] // Pid namespaces.
 
 use std::fs;
 use std::io::Read;

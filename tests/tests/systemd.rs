@@ -1,4 +1,5 @@
 //! The same program under each type of unit, with a real systemd.
+#![cfg(linux_alone)] // Systemd.
 
 use tests::systemd::{Entry, Systemd};
 use tests::{Proc, until};

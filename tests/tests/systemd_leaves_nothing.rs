@@ -1,4 +1,5 @@
 //! The booted systemd itself: whatever happens to a test, all of it goes.
+#![cfg(linux_alone)] // Systemd.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};

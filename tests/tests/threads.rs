@@ -1,4 +1,5 @@
 //! Who waits for threads, what becomes of their panics, and that a start is refused where there are threads already.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
 
 use std::fs;
 
@@ -77,6 +78,7 @@ fn threads_are_refused() {
 }
 
 /// A profiler or an agent has a thread before main. In the foreground nothing is forked, so that it does no harm.
+#[cfg(linux_alone)]
 #[test]
 #[cfg(not(target_feature = "crt-static"))]
 #[ignore = "needs a C compiler"]
@@ -97,6 +99,7 @@ fn preloaded_thread() {
 }
 
 /// no_new_privileges is of one thread: those that `setup` has started would not have it.
+#[cfg(linux_alone)]
 #[test]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: no_new_privileges is not to be had elsewhere")]
 fn no_new_privileges_of_a_process_with_threads() {

@@ -1,4 +1,5 @@
 //! What the repository promises beyond the behavior of its programs: versions, links, names.
+#![cfg(linux_alone)] // The sources are read, and are the same everywhere.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -160,6 +161,49 @@ fn unsafe_code_has_one_file_in_a_crate() {
             "{manifest} has other lints"
         );
     }
+}
+
+/// The items of a source that are compiled on every Unix, each with its attributes.
+fn portable_items(source: &str) -> Vec<String> {
+    // Sources in C, which have lines that begin like items.
+    let source: String =
+        source.split("r#\"").map(|part| part.split_once("\"#").map_or(part, |(_, rest)| rest)).collect();
+    let mut items: Vec<(String, bool)> = Vec::new();
+    for line in source.lines().filter(|line| !line.is_empty()) {
+        let is_before = line.starts_with(['#', '/']);
+        let begins = !line.starts_with([' ', '}', ')', ']']);
+        // An attribute or a comment belongs to the item below it.
+        if items.last().is_none_or(|(_, has_begun)| begins && *has_begun) {
+            items.push((String::new(), false));
+        }
+        let (item, has_begun) = items.last_mut().expect("at least one");
+        item.push_str(line);
+        item.push('\n');
+        *has_begun |= begins && !is_before;
+    }
+    items.into_iter().map(|(item, _)| item).filter(|item| !item.contains("linux_alone")).collect()
+}
+
+/// What runs on every Unix needs neither /proc nor the tools that only Linux has.
+#[test]
+fn tests_of_every_unix_take_nothing_of_linux() {
+    const OF_LINUX: [&str; 7] = ["/proc/", "/sys/", "unshare", "setpriv", "strace", "prlimit", "nsenter"];
+    let mut found = Vec::new();
+    let mut count = 0;
+    for file in files("tests/tests").iter().filter(|file| file.ends_with(".rs")) {
+        let source = source(file);
+        if source.contains("\n#![cfg(linux_alone)]") {
+            continue;
+        }
+        for item in portable_items(&source) {
+            count += item.matches("#[test]").count();
+            found.extend(
+                OF_LINUX.iter().filter(|word| item.contains(*word)).map(|word| format!("{file}: {word}: {item}")),
+            );
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(count > 100, "only {count} tests are for every Unix");
 }
 
 #[test]

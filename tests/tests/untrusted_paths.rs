@@ -1,5 +1,6 @@
 //! What a user prepares, in a directory of his own, for the next start as root: links and other kinds of
 //! files where the daemon expects its own.
+#![cfg(linux_alone)] // Mount namespaces, and users of their own.
 
 use std::fs;
 use std::io;
@@ -11,8 +12,8 @@ use std::thread;
 use daemon_runtime::Instance;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::accounts::{ALICE, family, launch, launch_as, with};
-use tests::{DEADLINE, Family, listing, until};
+use tests::accounts::{ALICE, family, launch, launch_as};
+use tests::{DEADLINE, Family, listing, until, with};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const OPENS_IN_SETUP: &str = env!("CARGO_BIN_EXE_opens_in_setup");

@@ -1,13 +1,14 @@
 //! Who a service's variables are for, and what of an environment a daemon takes over.
+#![cfg(linux_alone)] // Systemd's variables, and /proc.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
-use tests::accounts::{self, with};
+use tests::accounts;
 use tests::pty::Pty;
-use tests::{Family, Launch, Proc, hostile, until};
+use tests::{Family, Launch, Proc, hostile, until, with};
 
 const READY: &str = env!("CARGO_BIN_EXE_ready");
 const PAUSING: &str = env!("CARGO_BIN_EXE_pausing");

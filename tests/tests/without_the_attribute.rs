@@ -1,4 +1,5 @@
 //! Without the feature `macro` the crate depends on nix alone, and does the same by hand.
+#![cfg(linux_alone)] // Cargo is asked, and builds the same everywhere.
 
 use std::path::Path;
 

@@ -3,8 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use tests::accounts::with;
-use tests::{Family, Launch};
+use tests::{Family, Launch, with};
 
 const BY_METHODS: &str = env!("CARGO_BIN_EXE_by_methods");
 

@@ -1,4 +1,5 @@
 //! A main of its own, which detaches when it is asked to.
+#![cfg(target_os = "linux")] // /proc shows the session, the terminal and the mask.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;

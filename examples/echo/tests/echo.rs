@@ -7,7 +7,9 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use tests::{DEADLINE, End, Family, Launch, Proc, starter, until};
+#[cfg(target_os = "linux")]
+use tests::starter;
+use tests::{DEADLINE, End, Family, Launch, Proc, until};
 
 const ECHO: &str = env!("CARGO_BIN_EXE_echo-server");
 
@@ -114,6 +116,7 @@ fn serves_and_is_controlled() {
 }
 
 /// The table of the process, and nothing that the launch has left in it.
+#[cfg(target_os = "linux")]
 #[test]
 fn is_a_daemon() {
     let (family, server) = started();
@@ -222,6 +225,7 @@ fn shows_its_log() {
 }
 
 /// Each verb that starts it does so in a container whose init ends with its only child: it stays.
+#[cfg(target_os = "linux")]
 #[test]
 #[ignore = "needs root and tini"]
 fn in_a_container() {
@@ -319,6 +323,7 @@ fn takes_a_passed_socket() {
     running.end().assert_code(0);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 #[ignore = "needs root"]
 fn gives_up_root() {

@@ -1,4 +1,5 @@
 //! The unit files beside the example, as they are, and the example itself, under a real systemd.
+#![cfg(target_os = "linux")] // Systemd.
 
 use tests::systemd::Systemd;
 use tests::until;

@@ -1,4 +1,5 @@
 //! Rights that are used and given up.
+#![cfg(target_os = "linux")] // /proc shows groups and capabilities.
 
 use std::fs;
 use std::io::Read;

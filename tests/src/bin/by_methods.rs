@@ -5,6 +5,7 @@
 //! with `DAEMON_WITH_THREADS` the daemon is started all the same, by another thread than the first one, which sleeps too.
 
 use std::fs::File;
+#[cfg(linux_alone)]
 use std::io::{Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use std::{process, thread};
 
 use daemon_runtime::{Daemon, Stream};
+#[cfg(linux_alone)]
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::pause;
 use tests::fixture::{body, flag, list, number, text, time};
@@ -108,6 +110,7 @@ fn given(text: &str) -> Given {
             socket.connect(what).expect("somebody listens");
             OwnedFd::from(socket).into()
         }
+        #[cfg(linux_alone)]
         "memory" => {
             let mut file = File::from(memfd_create("given", MFdFlags::MFD_CLOEXEC).expect("a file"));
             file.write_all(what.as_bytes()).and_then(|()| file.rewind()).expect("room");

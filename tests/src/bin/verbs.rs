@@ -1,17 +1,22 @@
 //! A tool whose verbs start a daemon in different ways; what follows is words of `tests::fixture`.
 //!
 //! `serve`, `serve_async` and `twice` call functions with the attribute; `spawn` goes on in both processes, and `connect` does
-//! what a client does that needs its server. `DAEMON_RECORD_LOCK` is a file that the process holds a lock of fcntl(2) on before.
+//! what a client does that needs its server. On Linux alone `DAEMON_RECORD_LOCK` is a file that the process holds a lock of
+//! fcntl(2) on before, and with `DAEMON_SUBREAPER` the client adopts orphans.
 
 use std::error::Error;
+#[cfg(linux_alone)]
 use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 use std::{env, process};
 
 use daemon_runtime::{Daemon, ErrorKind, Instance, Ready, Spawned, daemon};
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
+#[cfg(linux_alone)]
+use nix::{
+    fcntl::{FcntlArg, fcntl},
+    libc,
+};
 use tests::fixture::{self, begin, body, flag, number, text, time, touch, wait};
 use tests::raw;
 
@@ -43,6 +48,7 @@ fn body_of_verb(ready: Ready) -> fixture::Result {
 fn main() -> Result<(), Box<dyn Error>> {
     begin();
     // For as long as it is open.
+    #[cfg(linux_alone)]
     let _locked = text("record_lock").map(|path| lock(&path)).transpose()?;
     let args = Args { pid_file: text("pid_file").map(PathBuf::from), chdir: text("chdir") };
     match &*text("verb").unwrap_or_default() {
@@ -66,6 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Locks a file as databases do.
+#[cfg(linux_alone)]
 fn lock(path: &str) -> fixture::Result<File> {
     let file = File::options().write(true).create(true).truncate(false).open(path)?;
     let whole =
@@ -81,6 +88,7 @@ fn spawn(args: &Args) -> fixture::Result {
     if let Some(signal) = number("handle") {
         raw::handle(signal as i32)?;
     }
+    #[cfg(linux_alone)]
     if flag("subreaper") {
         nix::sys::prctl::set_child_subreaper(true)?;
     }
@@ -100,6 +108,7 @@ fn spawn(args: &Args) -> fixture::Result {
 
 /// What the client does after the start.
 fn go_on() -> fixture::Result {
+    #[cfg(linux_alone)]
     if flag("subreaper") && !nix::sys::prctl::get_child_subreaper()? {
         return Err("it adopts no orphans any more".into());
     }
