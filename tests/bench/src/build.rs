@@ -7,8 +7,7 @@ use std::time::Instant;
 
 use crate::contender::Contender;
 use crate::harness::processor_time;
-use crate::launch::median;
-use crate::table::{Table, Unit};
+use crate::table::{Table, Unit, median};
 
 pub fn measure(contenders: &[Contender], builds: usize, table: &mut Table) -> Result<(), Box<dyn Error>> {
     let mut debug = vec![Vec::new(); contenders.len()];
@@ -29,10 +28,11 @@ pub fn measure(contenders: &[Contender], builds: usize, table: &mut Table) -> Re
         contender.binary.map(|_| fs::metadata(&contender.command[0]).map(|file| file.len() as f64)).transpose()
     });
     let sizes = sizes.collect::<Result<_, _>>()?;
-    let medians = |times: Vec<Vec<f64>>| times.into_iter().map(median).collect();
-    table.row_and_difference("cold debug build", Unit::Seconds, medians(debug));
-    table.row("cold debug build, processor time", Unit::Seconds, medians(debug_processor));
-    table.row("cold release build", Unit::Seconds, medians(release));
+    table.rounds.push(format!("{builds} of each build"));
+    table.times("cold debug build", debug.clone());
+    table.difference("cold debug build", Unit::Seconds, debug.into_iter().map(median).collect());
+    table.times("cold debug build, processor time", debug_processor);
+    table.times("cold release build", release);
     table.row("crates built besides its own", Unit::Number, crates);
     table.row_and_difference("stripped program", Unit::Bytes, sizes);
     Ok(())

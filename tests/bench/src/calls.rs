@@ -8,8 +8,8 @@ use nix::unistd::Pid;
 
 use crate::contender::Contender;
 use crate::harness::{Harness, Start};
-use crate::launch::{Limit, median, open, set_limit};
-use crate::table::{Table, Unit};
+use crate::launch::{Limit, open, set_limit};
+use crate::table::{Table, Unit, median};
 
 /// Some contenders poll, so that their number varies.
 const RUNS: usize = 5;

@@ -1,6 +1,7 @@
 //! What a daemon costs: started, running and built, with this crate and with the others.
 //!
-//! `cargo run --release` measures everything, writes `results.md`, and draws `results.svg` of what a reader asks first.
+//! `cargo run --release` measures everything, in less than ten minutes on two processors, writes `results.md`, and draws
+//! `results.svg` of what a reader asks first.
 //! `cargo run --release -- 20 launch` is a quick look, written to `target/`: first the rounds of a launch, then which of
 //! `launch`, `calls`, `running` and `build` to measure. As root all descriptor limits can be tried; a start under 1,000,000
 //! descriptors needs the right to raise the limit.
@@ -40,13 +41,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         calls::measure(&harness, &contenders, &mut table)?;
     }
     if measured("running") {
-        running::measure(&harness, &contenders, if thorough { 60 } else { 5 }, &mut table)?;
+        running::measure(&harness, &contenders, if thorough { 30 } else { 5 }, &mut table)?;
     }
     if measured("build") {
         build::measure(&contenders, if thorough { 3 } else { 1 }, &mut table)?;
     }
 
-    let (machine, notes) = (machine::describe(), machine::notes(&contenders, rounds));
+    let (machine, notes) = (machine::describe(), machine::notes(&contenders, &table.rounds));
     let text = format!("# What a daemon costs\n\n{}\n{}", [&machine[..], &notes].concat().join("\n"), table.markdown());
     println!("{text}");
     let place = if thorough && sections.is_empty() { "" } else { "target/" };

@@ -22,11 +22,15 @@ struct Row {
     title: String,
     unit: Unit,
     values: Vec<Option<f64>>,
+    /// Of times that were measured more than once: a quarter is below the one, a quarter above the other.
+    quartiles: Vec<Option<[f64; 2]>>,
 }
 
 pub struct Table {
     columns: Vec<Column>,
     rows: Vec<Row>,
+    /// How often what was measured.
+    pub rounds: Vec<String>,
 }
 
 const GROUPS: [(Group, &str); 2] = [
@@ -50,18 +54,32 @@ impl Table {
             is_rival: contender.is_rival(),
             is_ours: contender.is_ours(),
         };
-        Table { columns: contenders.iter().map(column).collect(), rows: Vec::new() }
+        Table { columns: contenders.iter().map(column).collect(), rows: Vec::new(), rounds: Vec::new() }
     }
 
     pub fn row(&mut self, title: impl Into<String>, unit: Unit, values: Vec<Option<f64>>) {
-        self.rows.push(Row { title: title.into(), unit, values });
+        let quartiles = vec![None; values.len()];
+        self.rows.push(Row { title: title.into(), unit, values, quartiles });
+    }
+
+    /// A row of medians and quartiles.
+    pub fn times(&mut self, title: impl Into<String>, mut times: Vec<Vec<f64>>) {
+        times.iter_mut().for_each(|times| times.sort_by(f64::total_cmp));
+        let quartiles = times.iter().map(|times| Some([quarter(times, 1)?, quarter(times, 3)?])).collect();
+        let values = times.iter().map(|times| quarter(times, 2)).collect();
+        self.rows.push(Row { title: title.into(), unit: Unit::Seconds, values, quartiles });
     }
 
     /// A row, and one of what the others have more than the empty program.
     pub fn row_and_difference(&mut self, title: &str, unit: Unit, values: Vec<Option<f64>>) {
+        self.row(title, unit, values.clone());
+        self.difference(title, unit, values);
+    }
+
+    /// A row of what the others have more than the empty program.
+    pub fn difference(&mut self, title: &str, unit: Unit, values: Vec<Option<f64>>) {
         let floor = self.of_group(Group::Floor).next().and_then(|at| values[at]);
         let over = values.iter().map(|value| Some((*value)? - floor?)).collect();
-        self.row(title, unit, values);
         self.row(format!("{title} over the empty program"), unit, over);
     }
 
@@ -69,9 +87,9 @@ impl Table {
         (0..self.columns.len()).filter(move |at| self.columns[*at].group == group)
     }
 
-    /// The least of the group's other Rust crates.
-    fn best(&self, row: &Row, group: Group) -> Option<f64> {
-        let rivals = self.of_group(group).filter(|at| self.columns[*at].is_rival);
+    /// The least of the other Rust crates that wait.
+    fn best(&self, row: &Row) -> Option<f64> {
+        let rivals = self.of_group(Group::Waits).filter(|at| self.columns[*at].is_rival);
         rivals.filter_map(|at| row.values[at]).min_by(f64::total_cmp)
     }
 
@@ -85,12 +103,8 @@ impl Table {
         lines[0].extend(columns.iter().map(|at| self.columns[*at].title.clone()));
         lines[1].extend(columns.iter().map(|_| "--:".into()));
         for row in &self.rows {
-            let best = self.best(row, group).filter(|_| matches!(row.unit, Unit::Seconds));
-            let cell = |at: &usize| match (row.values[*at], best) {
-                (None, _) => "–".into(),
-                (Some(value), None) => row.unit.show(value),
-                (Some(value), Some(best)) => format!("{} ({:.2})", row.unit.show(value), value / best),
-            };
+            let best = self.best(row).filter(|_| matches!(row.unit, Unit::Seconds));
+            let cell = |at: &usize| row.cell(*at, best);
             lines.push([row.title.clone()].into_iter().chain(columns.iter().map(cell)).collect());
         }
         lines.iter().map(|line| format!("| {} |\n", line.join(" | "))).collect()
@@ -138,7 +152,8 @@ impl Table {
                 for (at, (_, row)) in answers.iter().enumerate() {
                     let Some(value) = row.values[column] else { continue };
                     let x = LABEL + CELL * at;
-                    text(x, y, style, &row.unit.show(value));
+                    let scale = row.unit.scale(value);
+                    text(x, y, style, &(scale.number(value) + &scale.suffix()));
                     // The longest bar is that of a Rust crate; what is longer is cut off.
                     let crates =
                         self.columns.iter().zip(&row.values).filter(|(column, _)| column.is_rival || column.is_ours);
@@ -158,14 +173,58 @@ impl Table {
     }
 }
 
+impl Row {
+    /// The value, its multiple of the best, and its quartiles in the value's unit.
+    fn cell(&self, at: usize, best: Option<f64>) -> String {
+        let Some(value) = self.values[at] else { return "–".into() };
+        let scale = self.unit.scale(value);
+        let ratio = best.map(|best| format!(" ({:.2})", value / best)).unwrap_or_default();
+        let quartiles = self.quartiles[at].map(|quartiles| quartiles.map(|value| scale.number(value)).join("–"));
+        let quartiles = quartiles.map(|quartiles| format!(" [{quartiles}]")).unwrap_or_default();
+        format!("{}{}{ratio}{quartiles}", scale.number(value), scale.suffix())
+    }
+}
+
+/// How a number is written.
+pub struct Scale {
+    pub name: &'static str,
+    factor: f64,
+    decimals: usize,
+}
+
+impl Scale {
+    pub const MILLISECONDS: Scale = Scale { name: "ms", factor: 1e3, decimals: 2 };
+    pub const SECONDS: Scale = Scale { name: "s", factor: 1.0, decimals: 2 };
+    pub const KIBIBYTES: Scale = Scale { name: "KiB", factor: 1.0 / 1024.0, decimals: 0 };
+
+    pub fn number(&self, value: f64) -> String {
+        format!("{:.*}", self.decimals, value * self.factor)
+    }
+
+    fn suffix(&self) -> String {
+        if self.name.is_empty() { String::new() } else { format!(" {}", self.name) }
+    }
+}
+
 impl Unit {
-    fn show(&self, value: f64) -> String {
+    /// The scale in which a value is easy to read.
+    fn scale(&self, value: f64) -> Scale {
         match self {
-            Unit::Seconds if value < 0.01 => format!("{:.2} ms", value * 1e3),
-            Unit::Seconds if value < 1.0 => format!("{:.1} ms", value * 1e3),
-            Unit::Seconds => format!("{value:.2} s"),
-            Unit::Bytes => format!("{:.0} KiB", value / 1024.0),
-            Unit::Number => format!("{value:.0}"),
+            Unit::Seconds if value < 0.01 => Scale::MILLISECONDS,
+            Unit::Seconds if value < 1.0 => Scale { decimals: 1, ..Scale::MILLISECONDS },
+            Unit::Seconds => Scale::SECONDS,
+            Unit::Bytes => Scale::KIBIBYTES,
+            Unit::Number => Scale { name: "", factor: 1.0, decimals: 0 },
         }
     }
+}
+
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    quarter(&values, 2)
+}
+
+/// The value below which so many quarters of the sorted values are.
+fn quarter(sorted: &[f64], quarters: usize) -> Option<f64> {
+    sorted.get(sorted.len() * quarters / 4).copied()
 }
