@@ -12,6 +12,7 @@ mod contender;
 mod harness;
 mod launch;
 mod machine;
+mod picture;
 mod running;
 mod table;
 
@@ -52,5 +53,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{text}");
     let place = if thorough && sections.is_empty() { "" } else { "target/" };
     std::fs::write(format!("{place}results.md"), text)?;
-    Ok(std::fs::write(format!("{place}results.svg"), table.svg(&machine))?)
+    Ok(std::fs::write(format!("{place}results.svg"), picture::draw(&table, &machine))?)
 }
