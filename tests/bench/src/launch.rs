@@ -40,7 +40,7 @@ const USUAL: Case = Case {
     title: "",
     descriptors: 10,
     limit: Limit::Usual,
-    start: Start { bytes: 0, pid_file: false, stays: false },
+    start: Start { bytes: 0, pid_file: false, argument: None },
     takes_part: |_| true,
     share: 1,
     pause: Duration::ZERO,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::contender::{Contender, output};
+use crate::contender::output;
 
 pub fn describe() -> Vec<String> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -29,10 +29,7 @@ pub fn describe() -> Vec<String> {
     ]
 }
 
-pub fn notes(contenders: &[Contender], rounds: &[String]) -> Vec<String> {
-    let lacking = contenders.iter().filter(|contender| !contender.lacks.is_empty());
-    let lacking =
-        lacking.map(|contender| format!("* The daemon of {} is {}.", contender.name, contender.lacks.join(", ")));
+pub fn notes(rounds: &[String]) -> Vec<String> {
     let notes = [
         "\n* `1.18 ms (1.10) [1.12–1.25]`: the median, its multiple of the best of the other Rust crates that wait, and the".into(),
         "  quartiles. Times are from the start of the process.".into(),
@@ -42,6 +39,10 @@ pub fn notes(contenders: &[Contender], rounds: &[String]) -> Vec<String> {
         "* \"10 of 1024 descriptors\": so many are inherited, and so many are allowed (RLIMIT_NOFILE).".into(),
         "* A line compares only those who do the same: close all inherited descriptors where they are many, write a pid".into(),
         "  file, or load 1 GiB before they are ready.".into(),
+        "* \"What the time is for\" was observed, of the programs in `contenders/` as they are written there: started with an".into(),
+        "  inherited descriptor, an ignored and a blocked signal, and TERM; with a body that is ready late, exits or crashes".into(),
+        "  before that; and a second time with the same pid file. \"–\": the contender has no pid file. `#[daemon]`".into(),
+        "  without `Ready` is ready when its body begins.".into(),
     ];
-    notes.into_iter().chain(lacking).chain([String::new()]).collect()
+    notes.into_iter().chain([String::new()]).collect()
 }

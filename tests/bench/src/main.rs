@@ -13,6 +13,7 @@ mod harness;
 mod launch;
 mod machine;
 mod picture;
+mod promises;
 mod running;
 mod table;
 
@@ -48,8 +49,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         build::measure(&contenders, if thorough { 3 } else { 1 }, &mut table)?;
     }
 
-    let (machine, notes) = (machine::describe(), machine::notes(&contenders, &table.rounds));
-    let text = format!("# What a daemon costs\n\n{}\n{}", [&machine[..], &notes].concat().join("\n"), table.markdown());
+    let (machine, notes) = (machine::describe(), machine::notes(&table.rounds));
+    let promises = promises::markdown(&contenders, &table);
+    let text = format!(
+        "# What a daemon costs\n\n{}\n{promises}\n{}",
+        [&machine[..], &notes].concat().join("\n"),
+        table.markdown()
+    );
     println!("{text}");
     let place = if thorough && sections.is_empty() { "" } else { "target/" };
     std::fs::write(format!("{place}results.md"), text)?;

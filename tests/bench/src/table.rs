@@ -84,6 +84,15 @@ impl Table {
         rivals.filter_map(|at| row.values[at]).min_by(f64::total_cmp)
     }
 
+    /// The median alone.
+    pub fn median(&self, title: &str, column: usize) -> String {
+        let value = self.rows.iter().find(|row| row.title == title).and_then(|row| Some((row, row.values[column]?)));
+        value.map_or("–".into(), |(row, value)| {
+            let scale = row.unit.scale(value);
+            scale.number(value) + &scale.suffix()
+        })
+    }
+
     pub fn markdown(&self) -> String {
         GROUPS.map(|(group, title)| format!("## {title}\n\n{}", self.group_markdown(group))).join("\n")
     }
