@@ -33,6 +33,9 @@ pub struct Contender {
     pub promises: Vec<Promise>,
 }
 
+/// The name of the one whose steps are measured.
+pub const PROFILED: &str = "#[daemon], Ready";
+
 impl Contender {
     pub fn is_ours(&self) -> bool {
         self.crate_name == Some("daemon-runtime")
@@ -78,8 +81,8 @@ impl Contender {
     }
 }
 
-/// All contenders that can be built here and make a daemon. Says which are left out.
-pub fn all(harness: &Harness) -> Vec<Contender> {
+/// All contenders that are wanted, can be built here and make a daemon. Says which are left out.
+pub fn all(harness: &Harness, wanted: impl Fn(&Contender) -> bool) -> Vec<Contender> {
     let release = concat!(env!("CARGO_MANIFEST_DIR"), "/target/release/");
     let rust = |name, group, crate_name, package, binary| Contender {
         name,
@@ -106,7 +109,7 @@ pub fn all(harness: &Harness) -> Vec<Contender> {
     let contenders = vec![
         rust("empty program", Group::Floor, None, "bench-empty", "bench-empty"),
         Contender { loads_late: true, ..ours("#[daemon]", "literals", "literals-pid-file") },
-        ours("#[daemon], Ready", "ready", "ready-pid-file"),
+        ours(PROFILED, "ready", "ready-pid-file"),
         ours("#[daemon], setup, Ready", "setup", "setup"),
         waiting("fork::checked_daemon", "fork", "bench-fork-checked"),
         locks(waiting("dmon", "dmon", "bench-dmon")),
@@ -125,7 +128,7 @@ pub fn all(harness: &Harness) -> Vec<Contender> {
         contender.promises = probed.inspect_err(|why| eprintln!("without {}: {why}", contender.name)).ok()?;
         Some(contender)
     };
-    contenders.into_iter().filter_map(works).collect()
+    contenders.into_iter().filter(wanted).filter_map(works).collect()
 }
 
 /// What a command prints, if it succeeds.

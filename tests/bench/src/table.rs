@@ -163,6 +163,6 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 /// The value below which so many quarters of the sorted values are.
-fn quarter(sorted: &[f64], quarters: usize) -> Option<f64> {
+pub fn quarter(sorted: &[f64], quarters: usize) -> Option<f64> {
     sorted.get(sorted.len() * quarters / 4).copied()
 }
