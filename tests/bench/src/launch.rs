@@ -47,7 +47,7 @@ const USUAL: Case = Case {
 };
 
 /// So long a case goes on at most: a million descriptors or a busy machine make it slow.
-const PATIENCE: Duration = Duration::from_secs(75);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const CASES: [Case; 7] = [
     USUAL,
