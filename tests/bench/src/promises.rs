@@ -67,11 +67,11 @@ fn launcher(harness: &Harness, contender: &Contender) -> io::Result<[Promise; 5]
     let (late, exits, crashes) = (run("late")?, run("exits")?, run("crashes")?);
     let tells = |status: Option<ExitStatus>| status.is_some_and(|status| !status.success());
     Ok([
-        ("waits until the body is ready", late.1 >= LATE),
-        ("its exit code tells that the body ended before that", tells(exits.0)),
-        ("it is the body's exit code", exits.0.and_then(|status| status.code()) == Some(3)),
-        ("its exit code tells that the body crashed before that", tells(crashes.0)),
-        ("shows what the body says on stderr before that", exits.2.contains("it has no disk")),
+        ("launcher waits until the body is ready", late.1 >= LATE),
+        ("launcher's exit code tells that the body ended before that", tells(exits.0)),
+        ("launcher's exit code is then the body's", exits.0.and_then(|status| status.code()) == Some(3)),
+        ("launcher's exit code tells that the body crashed before that", tells(crashes.0)),
+        ("what the body says on stderr before that is seen", exits.2.contains("it has no disk")),
     ])
 }
 
