@@ -3,19 +3,23 @@
 use std::error::Error;
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::contender::Contender;
 use crate::harness::processor_time;
-use crate::launch::median;
-use crate::table::{Table, Unit};
+use crate::table::{Table, Unit, median};
+
+/// After that no other round of builds begins.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub fn measure(contenders: &[Contender], builds: usize, table: &mut Table) -> Result<(), Box<dyn Error>> {
     let mut debug = vec![Vec::new(); contenders.len()];
     let (mut debug_processor, mut release) = (debug.clone(), debug.clone());
     let mut crates = vec![None; contenders.len()];
-    for build in 1..=builds {
-        eprintln!("build {build} of {builds}");
+    let (begin, mut done) = (Instant::now(), 0);
+    while done < builds && (done == 0 || begin.elapsed() < PATIENCE) {
+        done += 1;
+        eprintln!("build {done} of {builds}");
         for (at, contender) in contenders.iter().enumerate() {
             let Some(binary) = contender.binary else { continue };
             let build = cold(binary, "dev")?;
@@ -29,10 +33,11 @@ pub fn measure(contenders: &[Contender], builds: usize, table: &mut Table) -> Re
         contender.binary.map(|_| fs::metadata(&contender.command[0]).map(|file| file.len() as f64)).transpose()
     });
     let sizes = sizes.collect::<Result<_, _>>()?;
-    let medians = |times: Vec<Vec<f64>>| times.into_iter().map(median).collect();
-    table.row_and_difference("cold debug build", Unit::Seconds, medians(debug));
-    table.row("cold debug build, processor time", Unit::Seconds, medians(debug_processor));
-    table.row("cold release build", Unit::Seconds, medians(release));
+    table.rounds.push(format!("{done} of each build"));
+    table.times("cold debug build", debug.clone());
+    table.difference("cold debug build", Unit::Seconds, debug.into_iter().map(median).collect());
+    table.times("cold debug build, processor time", debug_processor);
+    table.times("cold release build", release);
     table.row("crates built besides its own", Unit::Number, crates);
     table.row_and_difference("stripped program", Unit::Bytes, sizes);
     Ok(())

@@ -8,8 +8,8 @@ use nix::unistd::Pid;
 
 use crate::contender::Contender;
 use crate::harness::{Harness, Start};
-use crate::launch::{Limit, median, open, set_limit};
-use crate::table::{Table, Unit};
+use crate::launch::{Limit, open, set_limit};
+use crate::table::{Table, Unit, median};
 
 /// Some contenders poll, so that their number varies.
 const RUNS: usize = 5;
@@ -32,7 +32,7 @@ fn count(harness: &Harness, contender: &Contender) -> Result<f64, Box<dyn Error>
     let log = harness.file("strace");
     let file = log.to_string_lossy();
     // The empty program's sleep is counted, as that of the others is.
-    let start = Start { bytes: 0, pid_file: false, stays: true };
+    let start = Start { bytes: 0, pid_file: false, argument: Some("stay") };
     let mut strace = harness.command(&["strace", "-f", "-qq", "-o", &file], contender, &start).spawn()?;
     let report = harness.report()?;
     // The sleep that ends the body is under way before the kill can cut it off.

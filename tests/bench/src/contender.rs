@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::harness::Harness;
+use crate::promises::{self, CLOSES, Promise};
 
 /// Contenders are compared within their group.
 #[derive(Clone, Copy, PartialEq)]
@@ -29,11 +30,11 @@ pub struct Contender {
     with_pid_file: Option<Vec<String>>,
     /// Whether it is ready before it has loaded its data.
     pub loads_late: bool,
-    /// What its daemon is not, although it was told to be.
-    pub lacks: Vec<&'static str>,
+    pub promises: Vec<Promise>,
 }
 
-pub const OPEN: &str = "left with inherited descriptors";
+/// The name of the one whose steps are measured.
+pub const PROFILED: &str = "#[daemon], Ready";
 
 impl Contender {
     pub fn is_ours(&self) -> bool {
@@ -45,8 +46,13 @@ impl Contender {
         self.crate_name.is_some() && !self.is_ours()
     }
 
+    pub fn keeps(&self, promise: &str) -> Option<bool> {
+        self.promises.iter().find(|(title, _)| *title == promise).map(|(_, kept)| *kept)
+    }
+
+    /// The empty program is compared with who does.
     pub fn closes(&self) -> bool {
-        !self.lacks.contains(&OPEN)
+        self.keeps(CLOSES).unwrap_or(true)
     }
 
     pub fn command(&self, pid_file: bool) -> Option<&[String]> {
@@ -75,8 +81,8 @@ impl Contender {
     }
 }
 
-/// All contenders that can be built here and make a daemon. Says which are left out.
-pub fn all(harness: &Harness) -> Vec<Contender> {
+/// All contenders that are wanted, can be built here and make a daemon. Says which are left out.
+pub fn all(harness: &Harness, wanted: impl Fn(&Contender) -> bool) -> Vec<Contender> {
     let release = concat!(env!("CARGO_MANIFEST_DIR"), "/target/release/");
     let rust = |name, group, crate_name, package, binary| Contender {
         name,
@@ -86,7 +92,7 @@ pub fn all(harness: &Harness) -> Vec<Contender> {
         command: vec![format!("{release}{binary}")],
         with_pid_file: None,
         loads_late: false,
-        lacks: Vec::new(),
+        promises: Vec::new(),
     };
     let other = |name, crate_name, package| rust(name, Group::DoesNotWait, Some(crate_name), package, package);
     let waiting = |name, crate_name, package| Contender { group: Group::Waits, ..other(name, crate_name, package) };
@@ -103,7 +109,7 @@ pub fn all(harness: &Harness) -> Vec<Contender> {
     let contenders = vec![
         rust("empty program", Group::Floor, None, "bench-empty", "bench-empty"),
         Contender { loads_late: true, ..ours("#[daemon]", "literals", "literals-pid-file") },
-        ours("#[daemon], Ready", "ready", "ready-pid-file"),
+        ours(PROFILED, "ready", "ready-pid-file"),
         ours("#[daemon], setup, Ready", "setup", "setup"),
         waiting("fork::checked_daemon", "fork", "bench-fork-checked"),
         locks(waiting("dmon", "dmon", "bench-dmon")),
@@ -116,12 +122,13 @@ pub fn all(harness: &Harness) -> Vec<Contender> {
         locks(bare("python-daemon", python)),
     ];
     let works = |mut contender: Contender| {
-        let probed = contender.build().and_then(|()| harness.probe(&contender));
+        eprintln!("{}", contender.name);
+        let probed = contender.build().and_then(|()| promises::observe(harness, &contender));
         harness.end_all().expect("children end");
-        contender.lacks = probed.inspect_err(|why| eprintln!("without {}: {why}", contender.name)).ok()?;
+        contender.promises = probed.inspect_err(|why| eprintln!("without {}: {why}", contender.name)).ok()?;
         Some(contender)
     };
-    contenders.into_iter().filter_map(works).collect()
+    contenders.into_iter().filter(wanted).filter_map(works).collect()
 }
 
 /// What a command prints, if it succeeds.

@@ -5,7 +5,6 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
@@ -16,9 +15,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::sys::time::TimeVal;
 use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, dup, mkfifo};
+use nix::unistd::{Pid, mkfifo};
 
-use crate::contender::{Contender, Group, OPEN};
+use crate::contender::Contender;
 
 /// Longer than the slowest contender takes with a million descriptors.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,14 +35,16 @@ pub struct Start {
     /// So much data is loaded.
     pub bytes: usize,
     pub pid_file: bool,
-    /// The empty program stays, as the others do.
-    pub stays: bool,
+    /// What else the body does: see `contenders/body.rs`.
+    pub argument: Option<&'static str>,
 }
 
 /// What a body reports.
 pub struct Report {
     pub began: SystemTime,
     pub pid: i32,
+    /// Whether a variable of the terminal is in the environment.
+    pub has_term: bool,
 }
 
 /// How long after the start of the process the launcher was back, and the body ran; and the processor time of all the
@@ -71,14 +72,18 @@ impl Harness {
         self.directory.join(name)
     }
 
+    pub fn pid_file(&self) -> PathBuf {
+        self.file(PID_FILE)
+    }
+
     /// A contender's command, below another one if `words` are not empty.
     pub fn command(&self, words: &[&str], contender: &Contender, start: &Start) -> Command {
         let program = contender.command(start.pid_file).unwrap_or_default();
         let words: Vec<&str> = words.iter().copied().chain(program.iter().map(String::as_str)).collect();
         let mut command = Command::new(words[0]);
-        let pid_file = if start.pid_file { self.file(PID_FILE) } else { PathBuf::new() };
+        let pid_file = if start.pid_file { self.pid_file() } else { PathBuf::new() };
         command.args(&words[1..]).arg(self.file("fifo")).arg(start.bytes.to_string()).arg(pid_file);
-        command.args(start.stays.then_some("stay")).current_dir(&self.directory);
+        command.args(start.argument).current_dir(&self.directory);
         // Cargo's LD_LIBRARY_PATH alone makes a start slower than it is.
         command.env_clear().env("PATH", "/usr/bin:/bin");
         command
@@ -105,13 +110,14 @@ impl Harness {
         if !self.has_report(PollTimeout::try_from(PATIENCE).expect("a minute"))? {
             return Err(io::Error::other("the body never ran"));
         }
-        let mut message = [0; 16];
+        let mut message = [0; 24];
         (&self.fifo).read_exact(&mut message)?;
         let number = |at: usize| u64::from_ne_bytes(message[at..at + 8].try_into().expect("eight bytes"));
-        Ok(Report { began: UNIX_EPOCH + Duration::from_nanos(number(0)), pid: number(8) as i32 })
+        let began = UNIX_EPOCH + Duration::from_nanos(number(0));
+        Ok(Report { began, pid: number(8) as i32, has_term: number(16) != 0 })
     }
 
-    fn has_report(&self, timeout: PollTimeout) -> io::Result<bool> {
+    pub fn has_report(&self, timeout: PollTimeout) -> io::Result<bool> {
         Ok(poll(&mut [PollFd::new(self.fifo.as_fd(), PollFlags::POLLIN)], timeout)? > 0)
     }
 
@@ -131,56 +137,10 @@ impl Harness {
         while self.has_report(PollTimeout::ZERO)? {
             self.report()?;
         }
-        match fs::remove_file(self.file(PID_FILE)) {
+        match fs::remove_file(self.pid_file()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed,
         }
-    }
-
-    /// Tries a contender out. What its daemon is not, although it was told to be; or an error if there is none at all.
-    pub fn probe(&self, contender: &Contender) -> io::Result<Vec<&'static str>> {
-        let start = Start { bytes: 0, pid_file: false, stays: false };
-        let inherited = dup(File::open(&self.directory)?)?;
-        let mut launcher = self.command(&[], contender, &start).spawn()?;
-        drop(inherited);
-        let began = Instant::now();
-        let status = loop {
-            match launcher.try_wait()? {
-                Some(status) => break status,
-                None if began.elapsed() > Duration::from_secs(10) => {
-                    return Err(io::Error::other("the launcher stays"));
-                }
-                None => sleep(Duration::from_millis(5)),
-            }
-        };
-        if !status.success() {
-            return Err(io::Error::other(format!("the launcher ended with {status}")));
-        }
-        let report = self.report()?;
-        if contender.group == Group::Floor {
-            return Ok(Vec::new());
-        }
-        let process = PathBuf::from(format!("/proc/{}", report.pid));
-        let session = |stat: String| stat.rsplit(')').next()?.split_whitespace().nth(3).map(str::to_owned);
-        let leads =
-            |path: &str, target: &str| fs::read_link(process.join(path)).is_ok_and(|to| to.as_os_str() == target);
-        let own = session(fs::read_to_string("/proc/self/stat")?);
-        let its = session(fs::read_to_string(process.join("stat"))?);
-        let mut open = fs::read_dir(process.join("fd"))?;
-        let is_inherited = |entry: io::Result<fs::DirEntry>| {
-            entry.and_then(|entry| fs::read_link(entry.path())).is_ok_and(|link| link == self.directory)
-        };
-        let facts = [
-            ("not in a session of its own", its != own),
-            ("still the session's leader", its != Some(report.pid.to_string())),
-            (OPEN, !open.any(is_inherited)),
-            ("not in /", leads("cwd", "/")),
-            ("without its umask", fs::read_to_string(process.join("status"))?.contains("Umask:\t0022")),
-            ("without stdin on /dev/null", leads("fd/0", "/dev/null")),
-            ("without stdout on /dev/null", leads("fd/1", "/dev/null")),
-            ("without stderr on /dev/null", leads("fd/2", "/dev/null")),
-        ];
-        Ok(facts.into_iter().filter(|(_, right)| !right).map(|(what, _)| what).collect())
     }
 }
 

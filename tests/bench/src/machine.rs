@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::contender::{Contender, output};
+use crate::contender::output;
 
 pub fn describe() -> Vec<String> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -29,19 +29,20 @@ pub fn describe() -> Vec<String> {
     ]
 }
 
-pub fn notes(contenders: &[Contender], rounds: usize) -> Vec<String> {
-    let lacking = contenders.iter().filter(|contender| !contender.lacks.is_empty());
-    let lacking =
-        lacking.map(|contender| format!("* The daemon of {} is {}.", contender.name, contender.lacks.join(", ")));
-    let share = "of a third of the rounds with many descriptors, of a tenth with 1 GiB or a pause";
+pub fn notes(rounds: &[String]) -> Vec<String> {
     let notes = [
-        format!("\n* Times are from the start of the process: medians of {rounds} rounds, all contenders in turn; {share}."),
+        "\n* `1.18 ms (1.10) [1.12–1.25]`: the median, its multiple of the best of the other Rust crates that wait, and the".into(),
+        "  quartiles. Times are from the start of the process.".into(),
+        format!("* Rounds, all contenders in turn: {}.", rounds.join("; ")),
         "* Processor time is that of all processes of a launch. Other work on the machine changes it little.".into(),
         "* Nothing is compiled incrementally, as dependencies from a registry are not.".into(),
-        "* In parentheses the multiple of the best of the group's other Rust crates.".into(),
         "* \"10 of 1024 descriptors\": so many are inherited, and so many are allowed (RLIMIT_NOFILE).".into(),
         "* A line compares only those who do the same: close all inherited descriptors where they are many, write a pid".into(),
         "  file, or load 1 GiB before they are ready.".into(),
+        "* \"What the time is for\" was observed, of the programs in `contenders/` as they are written there: started with an".into(),
+        "  inherited descriptor, an ignored and a blocked signal, and TERM; with a body that is ready late, exits or crashes".into(),
+        "  before that; and a second time with the same pid file. \"–\": the contender has no pid file. `#[daemon]`".into(),
+        "  without `Ready` is ready when its body begins.".into(),
     ];
-    notes.into_iter().chain(lacking).chain([String::new()]).collect()
+    notes.into_iter().chain([String::new()]).collect()
 }

@@ -21,7 +21,7 @@ pub fn measure(
     let inherited = open(10)?;
     let mut pids = Vec::new();
     for contender in contenders {
-        harness.command(&[], contender, &Start { bytes: 0, pid_file: false, stays: true }).spawn()?;
+        harness.command(&[], contender, &Start { bytes: 0, pid_file: false, argument: Some("stay") }).spawn()?;
         pids.push(harness.report()?.pid);
     }
     drop(inherited);

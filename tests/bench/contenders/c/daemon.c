@@ -1,6 +1,7 @@
 /* The bare double fork that everybody copies: no error is looked at, nobody is told. */
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,7 +31,15 @@ int main(int argc, char **argv)
 
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	uint64_t message[2] = {now.tv_sec * 1000000000ull + now.tv_nsec, getpid()};
+	if (argc > 4 && !strcmp(argv[4], "late"))
+		usleep(500000);
+	if (argc > 4 && !strcmp(argv[4], "exits")) {
+		fprintf(stderr, "it has no disk\n");
+		exit(3);
+	}
+	if (argc > 4 && !strcmp(argv[4], "crashes"))
+		abort();
+	uint64_t message[3] = {now.tv_sec * 1000000000ull + now.tv_nsec, getpid(), getenv("TERM") != NULL};
 	int fifo = open(argv[1], O_WRONLY);
 	write(fifo, message, sizeof message);
 	close(fifo);
