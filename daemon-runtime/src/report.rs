@@ -29,7 +29,8 @@ pub(crate) fn escape_control(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
-/// Writes a time as people do: `90 s`, `1.5 s`; to the millisecond.
+/// Writes a time as people do: `90 s`, `1.5 s`; to the millisecond. Not as a float, whose printing is 20 KiB of code.
 pub(crate) fn seconds(time: Duration) -> String {
-    format!("{} s", (time.as_secs_f64() * 1000.0).round() / 1000.0)
+    let text = format!("{}.{:03}", time.as_secs(), time.subsec_millis());
+    format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }
