@@ -48,7 +48,7 @@ static DAEMON: AtomicI32 = AtomicI32::new(0);
 struct Start<'a> {
     options: &'a Daemon,
     credentials: Credentials,
-    directories: Directories,
+    directories: Directories<'a>,
     streams: Streams,
     /// Removed, if the start fails, before a signal that was blocked can end the process: so this is dropped first.
     pid_file: Option<PidFile>,
