@@ -94,7 +94,7 @@ pub(crate) fn fork() -> Result<ForkResult> {
 
 /// Prints the error and ends a process that must not run the program's own exit handlers.
 fn exit_with(error: &Error) -> ! {
-    report(&error.to_string());
+    report(error);
     sys::exit_now(error.exit_code().into())
 }
 

@@ -1,5 +1,6 @@
 //! What the crate prints on standard error: one line at a time, with the program's name before it.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use crate::platform::journal_priority;
 
 /// Prints one line about this program on standard error, in one write so that lines of several processes do not mix.
-pub(crate) fn report(line: &str) {
+pub(crate) fn report(line: &dyn Display) {
     let line = format!("{}{}: {line}\n", journal_priority(), program_name());
     // Where stderr itself is broken there is no other place to say so; the exit code still tells.
     let _ = io::stderr().write_all(line.as_bytes());
