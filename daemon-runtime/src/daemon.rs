@@ -401,8 +401,8 @@ impl Daemon {
             ensure(!bytes.contains(&b'='), "keep_env", shown, "must not list a name with '=' in it")?;
             ensure(!bytes.contains(&0), "keep_env", shown, "must not list a name with a NUL byte in it")?;
         }
-        let limit = self.start_timeout.unwrap_or(Duration::MAX);
-        ensure(!limit.is_zero(), "start_timeout", &format_args!("{limit:?}"), "must be more than 0 seconds")
+        let is_zero = self.start_timeout == Some(Duration::ZERO);
+        ensure(!is_zero, "start_timeout", &format_args!("0ns"), "must be more than 0 seconds")
     }
 }
 

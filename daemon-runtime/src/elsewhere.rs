@@ -41,7 +41,7 @@ pub(crate) fn start(options: &Daemon) -> Result<Ready> {
     let directory = options.chdir.as_deref().unwrap_or(Path::new("/"));
     env::set_current_dir(directory)
         .or_fail(Step::Directory, format_args!("change directory to {}", directory.display()))?;
-    report(&format!("{NO_UNIX}: the program stays in the foreground, without umask, pid_file and no_core_dumps"));
+    report(&format_args!("{NO_UNIX}: the program stays in the foreground, without umask, pid_file and no_core_dumps"));
     Ok(Ready(()))
 }
 

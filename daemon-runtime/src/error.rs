@@ -122,27 +122,31 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// Makes an error with a reason of our own. `what` reads on from "cannot ".
+    #[cold]
+    #[inline(never)]
     pub(crate) fn new(
         step: impl Into<Option<Step>>,
         kind: ErrorKind,
         what: impl fmt::Display,
         why: impl fmt::Display,
     ) -> Self {
-        Self::of_texts(step.into(), kind, &what.to_string(), &why.to_string())
+        Self::of_texts(step.into(), kind, &what, &why)
     }
 
     /// The one copy of this code; each use of `new` would be another one.
-    fn of_texts(step: Option<Step>, kind: ErrorKind, what: &str, why: &str) -> Self {
-        let (what, why) = (escape_control(what), escape_control(why));
+    fn of_texts(step: Option<Step>, kind: ErrorKind, what: &dyn fmt::Display, why: &dyn fmt::Display) -> Self {
+        let (what, why) = (escape_control(&what.to_string()), escape_control(&why.to_string()));
         Error(Box::new(Inner { step, kind, what, why, advice: "".into(), exit_code: kind.exit_code(), errno: None }))
     }
 
     /// Makes the error of a system call that failed. `what` reads on from "cannot ".
+    #[cold]
+    #[inline(never)]
     pub(crate) fn system(step: impl Into<Option<Step>>, what: impl fmt::Display, error: impl Into<io::Error>) -> Self {
-        Self::of_call(step.into(), &what.to_string(), &error.into())
+        Self::of_call(step.into(), &what, &error.into())
     }
 
-    fn of_call(step: Option<Step>, what: &str, error: &io::Error) -> Self {
+    fn of_call(step: Option<Step>, what: &dyn fmt::Display, error: &io::Error) -> Self {
         let kind = match (step, error.kind()) {
             (Some(Step::Streams | Step::PidFile), _) => ErrorKind::File,
             (_, io::ErrorKind::PermissionDenied) => ErrorKind::NotPermitted,
@@ -150,7 +154,8 @@ impl Error {
         };
         // strerror(3), without the number that Rust adds.
         let why = error.to_string();
-        let mut made = Self::of_texts(step, kind, what, why.split(" (os error").next().unwrap_or(&why));
+        let why = why.split(" (os error").next().unwrap_or(&why);
+        let mut made = Self::of_texts(step, kind, what, &why);
         made.0.errno = error.raw_os_error();
         made.advise(crate::platform::advice_for(error, kind))
     }
@@ -229,7 +234,7 @@ impl Error {
     /// ready.notify();
     /// ```
     pub fn exit(&self) -> ! {
-        report(&self.to_string());
+        report(self);
         std::process::exit(self.exit_code().into())
     }
 }

@@ -37,8 +37,7 @@ mod signal_socket;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
-use nix::unistd::{ForkResult, getpid, getppid, getsid};
+use nix::unistd::{ForkResult, getpid, getppid};
 
 use crate::error::{Error, ErrorKind, OrFail, Result, Step};
 use crate::report::report;
@@ -65,7 +64,7 @@ pub(crate) fn fork_twice(limit: Duration, trace: Trace, client: Option<&UnixStre
     // A session leader that stays has a socket of its own.
     let stays = !sys::adopt_orphans().or_fail(Step::Launch, "adopt the daemon")?;
     let (leader_channel, leader_end) = if stays { Some(make_socket()?) } else { None }.unzip();
-    let signals = SignalSocket::watch(&[&TERMINATION_SIGNALS[..], &[Signal::SIGCHLD]].concat())?;
+    let signals = SignalSocket::watch(&TERMINATION_SIGNALS)?;
     let launcher = getpid();
     match fork()? {
         ForkResult::Parent { child: leader } => {
@@ -78,7 +77,7 @@ pub(crate) fn fork_twice(limit: Duration, trace: Trace, client: Option<&UnixStre
             drop((launcher_end, leader_channel));
             let channel = session_leader::fork_daemon(daemon_end, leader_end, signals, trace);
             let channel = channel.unwrap_or_else(|error| exit_with(&error));
-            Ok(Process::Daemon(Link::new(channel, [launcher, getsid(None).unwrap_or(launcher)])))
+            Ok(Process::Daemon(Link::new(channel, launcher)))
         }
     }
 }
@@ -95,7 +94,7 @@ pub(crate) fn fork() -> Result<ForkResult> {
 
 /// Prints the error and ends a process that must not run the program's own exit handlers.
 fn exit_with(error: &Error) -> ! {
-    report(&error.to_string());
+    report(error);
     sys::exit_now(error.exit_code().into())
 }
 

@@ -48,7 +48,7 @@ static DAEMON: AtomicI32 = AtomicI32::new(0);
 struct Start<'a> {
     options: &'a Daemon,
     credentials: Credentials,
-    directories: Directories,
+    directories: Directories<'a>,
     streams: Streams,
     /// Removed, if the start fails, before a signal that was blocked can end the process: so this is dropped first.
     pid_file: Option<PidFile>,
@@ -226,11 +226,13 @@ fn create_directories(options: &Daemon, credentials: &Credentials, files: &[(Ste
         return Ok(());
     }
     let mut files: Vec<(Step, &Path)> = files.iter().filter_map(|(step, file)| Some((*step, (*file)?))).collect();
-    files.sort_by_key(|(_, file)| std::path::absolute(file).map_or(0, |file| file.components().count()));
-    files.into_iter().try_for_each(|(step, file)| {
+    let length = |(_, file): &(Step, &Path)| std::path::absolute(file).map_or(0, |file| file.components().count());
+    while let Some(at) = (0..files.len()).min_by_key(|at| length(&files[*at])) {
+        let (step, file) = files.remove(at);
         path::create_directories(file, credentials.who(), |directory| credentials.give_file(directory))
-            .or_fail(step, format_args!("create the directory of {}", file.display()))
-    })
+            .or_fail(step, format_args!("create the directory of {}", file.display()))?;
+    }
+    Ok(())
 }
 
 fn lock_pid_file(options: &Daemon, credentials: &Credentials) -> Result<Option<PidFile>> {

@@ -172,7 +172,7 @@ pub(crate) fn flush_c_streams() -> nix::Result<()> {
 
 // Users and groups
 
-/// getgrouplist(3): the groups of a user, each once.
+/// getgrouplist(3): the groups of a user. musl names the first one twice if the group database does.
 pub(crate) fn groups_of_user(user: &CStr, group: Gid) -> nix::Result<Vec<Gid>> {
     let mut groups: Vec<libc::gid_t> = vec![0; 64];
     loop {
@@ -192,9 +192,6 @@ pub(crate) fn groups_of_user(user: &CStr, group: Gid) -> nix::Result<Vec<Gid>> {
         }
         groups.resize(groups.len() * 2, 0);
     }
-    // musl names the first one twice if the group database does.
-    groups.sort_unstable();
-    groups.dedup();
     Ok(groups.into_iter().map(Gid::from_raw).collect())
 }
 
@@ -259,7 +256,8 @@ pub(crate) fn visit_below_limit(count: usize, visit: &mut dyn FnMut(RawFd) -> bo
     Ok(())
 }
 
-/// Calls `visit` with the numbers, from `first` on, that a directory lists, such as /proc/self/fd.
+/// Calls `visit` with the numbers, from `first` on, that a directory lists, such as /proc/self/fd: in ascending order, as kernels go
+/// through their tables.
 #[allow(dead_code, reason = "not every system has such a directory")]
 pub(crate) fn visit_listed(directory: &str, first: RawFd, visit: &mut dyn FnMut(RawFd) -> bool) -> nix::Result<()> {
     let entries = match retry(|| std::fs::read_dir(directory).map_err(|error| errno_of(&error))) {
@@ -272,7 +270,6 @@ pub(crate) fn visit_listed(directory: &str, first: RawFd, visit: &mut dyn FnMut(
         let entry = entry.map_err(|error| errno_of(&error))?;
         numbers.extend(entry.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
     }
-    numbers.sort_unstable();
     for fd in numbers.into_iter().filter(|fd| *fd >= first) {
         visit(fd);
     }

@@ -302,7 +302,7 @@ impl Drop for MainEnd {
             return;
         }
         if let Err(error @ JoinAllError::TimedOut(..)) = join_all() {
-            crate::report::report(&error.to_string());
+            crate::report::report(&error);
         }
         if !state().panicked.is_empty() && !thread::panicking() {
             // The panic has been reported when it happened; this only makes it main's.

@@ -25,7 +25,7 @@ impl Trace {
     /// Says why the process does not detach.
     pub(crate) fn print_foreground(self, reason: &str) {
         if self.0 {
-            report(&format!("stays in the foreground: {reason}"));
+            report(&format_args!("stays in the foreground: {reason}"));
         }
     }
 

@@ -154,8 +154,7 @@ impl Launcher<'_> {
         }
         // A session leader that has stayed is needed no more, and ends when its socket is closed; or at once, if this succeeds. A parent
         // that adopts orphans, and is no init, would not reap it.
-        drop(self.leader_channel);
-        let _ = sys::kill(self.leader, libc::SIGKILL);
+        let _ = self.leader_channel.map(|_| sys::kill(self.leader, libc::SIGKILL));
         let _ = waitid(Children::One(self.leader), 0);
         sys::exit_now(0)
     }
@@ -249,7 +248,7 @@ impl Launcher<'_> {
         let are_gone = !is_dead && self.signal_and_wait(Signal::SIGTERM) || self.signal_and_wait(Signal::SIGKILL);
         if !are_gone {
             let who = self.daemon().map_or("the daemon".into(), |daemon| format!("process {daemon}"));
-            report(&format!("{who} does not end, although SIGKILL was sent {} ago", seconds(GRACE)));
+            report(&format_args!("{who} does not end, although SIGKILL was sent {} ago", seconds(GRACE)));
         }
         let stayed = self.leader_channel.take();
         if let Some(channel) = &stayed {
@@ -363,7 +362,7 @@ impl Launcher<'_> {
             // It has said itself why.
             (FailedStart::Exited(code), None) => sys::exit_now(code),
             (FailedStart::Interrupted(signal), None) => {
-                report(&format!("the start was interrupted by {signal}; nothing is left running"));
+                report(&format_args!("the start was interrupted by {signal}; nothing is left running"));
                 // Whoever started this process is to see what has ended it.
                 if sys::set_disposition(signal as c_int, libc::SIG_DFL).is_ok() && raise(signal).is_ok() {
                     // It may be blocked, as the program was started.

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::{Pid, getpid, getppid, getsid};
 
 use super::message::Message;
 use crate::error::{Error, ErrorKind, OrFail, Result, Step};
@@ -12,13 +12,12 @@ use crate::error::{Error, ErrorKind, OrFail, Result, Step};
 #[derive(Debug)]
 pub(crate) struct Link {
     channel: UnixStream,
-    /// The launcher, and the session leader.
-    parents: [Pid; 2],
+    launcher: Pid,
 }
 
 impl Link {
-    pub(super) fn new(channel: UnixStream, parents: [Pid; 2]) -> Self {
-        Link { channel, parents }
+    pub(super) fn new(channel: UnixStream, launcher: Pid) -> Self {
+        Link { channel, launcher }
     }
 
     /// Checks that the channel still is a socket.
@@ -51,7 +50,8 @@ impl Link {
     /// Waits until both parents have gone, which they do at once; but not for one that somebody has stopped.
     pub(crate) fn wait_until_orphaned(&self) {
         let started = Instant::now();
-        while self.parents.contains(&getppid()) && started.elapsed() < Duration::from_secs(1) {
+        let parents = [self.launcher, getsid(None).unwrap_or(self.launcher)];
+        while parents.contains(&getppid()) && started.elapsed() < Duration::from_secs(1) {
             thread::sleep(Duration::from_micros(200));
         }
     }

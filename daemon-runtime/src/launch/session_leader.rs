@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 
 use nix::libc::{WNOHANG, WNOWAIT};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{ForkResult, Pid, chdir, setsid};
 
 use super::launcher::poll;
@@ -67,7 +67,7 @@ pub(super) fn fork_daemon(
 /// mask before its body runs.
 fn prepare_to_stay() -> Result<SignalSocket> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None).or_fail(Step::Signals, "block signals")?;
-    SignalSocket::watch(&[Signal::SIGCHLD])
+    SignalSocket::watch(&[])
 }
 
 /// Tells the launcher how the daemon has ended, and does not reap it, so that its number stays its own. Ends when the launcher has

@@ -32,15 +32,15 @@ pub(super) struct SignalSocket {
 }
 
 impl SignalSocket {
-    /// Handles these signals, but those that the program ignores: by nohup(1), or as a shell's background job. The death of a child
-    /// is never ignored.
+    /// Handles the death of a child, and these signals but those that the program ignores: by nohup(1), or as a shell's background
+    /// job.
     pub(super) fn watch(signals: &[Signal]) -> Result<Self> {
         let (receiver, sender) = make_socket()?;
         // A handler that waits would wait for ever. As many signals as fit are enough.
         receiver.set_nonblocking(true).and_then(|()| sender.set_nonblocking(true)).or_fail(Step::Signals, WAIT)?;
         SENDER.store(sender.as_raw_fd(), Ordering::Relaxed);
-        let mut socket = SignalSocket { receiver, sender, actions: Vec::new() };
-        for &signal in signals {
+        let mut socket = SignalSocket { receiver, sender, actions: Vec::with_capacity(signals.len() + 1) };
+        for &signal in signals.iter().chain([&Signal::SIGCHLD]) {
             let action = sys::disposition(signal as c_int).or_fail(Step::Signals, WAIT)?;
             if signal == Signal::SIGCHLD || action.sa_sigaction != libc::SIG_IGN {
                 sys::set_handler(signal, note).or_fail(Step::Signals, WAIT)?;

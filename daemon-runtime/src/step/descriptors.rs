@@ -65,9 +65,10 @@ const CLOSE: &str = "close inherited descriptors";
 /// it.
 pub(crate) fn refuse_record_locks(inherited: &[RawFd]) -> Result<()> {
     let mut locked = None;
+    // In the order of the visits.
+    let mut inherited = inherited.iter().peekable();
     sys::visit_descriptors(&mut |fd| {
-        // What is closed is ordered.
-        if inherited.binary_search(&fd).is_ok() {
+        if inherited.next_if_eq(&&fd).is_some() {
             return true;
         }
         let lock = sys::has_record_lock(fd);

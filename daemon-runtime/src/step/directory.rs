@@ -1,8 +1,7 @@
 //! Root and working directory, and the file mode creation mask.
 
-use std::fmt::Display;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, umask};
@@ -14,20 +13,20 @@ use crate::sys::{self, Right, retry};
 
 /// The mask, and root and working directory, open since before the fork, so that a wrong path is an error at the terminal. What is
 /// `None` stays.
-pub(crate) struct Directories {
+pub(crate) struct Directories<'a> {
     umask: Option<u32>,
-    root: Option<Directory>,
-    working_dir: Option<WorkingDir>,
+    root: Option<Directory<'a>>,
+    working_dir: Option<WorkingDir<'a>>,
 }
 
-enum WorkingDir {
-    Open(Directory),
+enum WorkingDir<'a> {
+    Open(Directory<'a>),
     /// A path inside the new root, where it names another directory than here.
-    InRoot(PathBuf),
+    InRoot(&'a Path),
 }
 
-impl Directories {
-    pub(crate) fn open(umask: Option<u32>, chroot: Option<&Path>, chdir: Option<&Path>) -> Result<Self> {
+impl<'a> Directories<'a> {
+    pub(crate) fn open(umask: Option<u32>, chroot: Option<&'a Path>, chdir: Option<&'a Path>) -> Result<Self> {
         let Some(root) = chroot else {
             let working_dir = chdir.map(|path| Directory::open(CHDIR, path).map(WorkingDir::Open)).transpose()?;
             return Ok(Directories { umask, root: None, working_dir });
@@ -36,7 +35,7 @@ impl Directories {
             return Err(not_permitted("change the root directory"));
         }
         let root = Some(Directory::open(CHROOT, root)?);
-        let working_dir = WorkingDir::InRoot(chdir.unwrap_or(Path::new("/")).to_owned());
+        let working_dir = WorkingDir::InRoot(chdir.unwrap_or(Path::new("/")));
         Ok(Directories { umask, root, working_dir: Some(working_dir) })
     }
 
@@ -47,13 +46,13 @@ impl Directories {
         if let Some(root) = self.root {
             root.enter()?;
             // Until the chdir that must follow, the working directory is the new root.
-            retry(|| chroot(".")).or_fail(Step::Directory, step(CHROOT, &root.path))?;
+            retry(|| chroot(".")).or_fail(Step::Directory, format_args!("{CHROOT} {}", root.path.display()))?;
         }
         match self.working_dir {
             None => Ok(()),
             Some(WorkingDir::Open(directory)) => directory.enter(),
-            Some(WorkingDir::InRoot(path)) => retry(|| chdir(&path))
-                .or_fail(Step::Directory, step("change directory, inside the new root, to", &path)),
+            Some(WorkingDir::InRoot(path)) => retry(|| chdir(path))
+                .or_fail(Step::Directory, format_args!("change directory, inside the new root, to {}", path.display())),
         }
     }
 }
@@ -61,24 +60,21 @@ impl Directories {
 const CHDIR: &str = "change directory to";
 const CHROOT: &str = "change root directory to";
 
-struct Directory {
-    path: PathBuf,
+struct Directory<'a> {
+    path: &'a Path,
     fd: OwnedFd,
 }
 
-impl Directory {
-    fn open(what: &str, path: &Path) -> Result<Self> {
+impl<'a> Directory<'a> {
+    fn open(what: &str, path: &'a Path) -> Result<Self> {
         let flags = sys::SEARCH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         // Its own entry, because that needs the right to enter it, which O_PATH alone does not.
-        let fd = retry(|| open(&path.join("."), flags, Mode::empty())).or_fail(Step::Directory, step(what, path))?;
-        Ok(Directory { path: path.to_owned(), fd })
+        let fd = retry(|| open(&path.join("."), flags, Mode::empty()))
+            .or_fail(Step::Directory, format_args!("{what} {}", path.display()))?;
+        Ok(Directory { path, fd })
     }
 
     fn enter(&self) -> Result<()> {
-        retry(|| fchdir(&self.fd)).or_fail(Step::Directory, step(CHDIR, &self.path))
+        retry(|| fchdir(&self.fd)).or_fail(Step::Directory, format_args!("{CHDIR} {}", self.path.display()))
     }
-}
-
-fn step(what: &str, path: &Path) -> impl Display {
-    format!("{what} {}", path.display())
 }

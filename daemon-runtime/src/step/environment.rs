@@ -62,38 +62,34 @@ pub(crate) struct Unwanted<'a> {
 impl<'a> Unwanted<'a> {
     /// Found out in the launcher: in a forked process each first touch of the memory takes longer.
     pub(crate) fn find(keep: Option<&'a [OsString]>, credentials: &Credentials, is_spawned: bool) -> Self {
-        let changes_user = credentials.change_user();
-        let lists = [
-            (TERMINAL, true),
-            (DESCRIPTORS, true),
-            (SESSION, changes_user),
-            (OLD_USER, changes_user),
-            (FOREIGN_SERVICE, is_spawned || is_foreign_service()),
-        ];
-        let lists = lists.into_iter().filter(|(_, goes)| *goes && keep.is_none()).flat_map(|(names, _)| names);
-        let patterns: Vec<&str> = lists.copied().collect();
-        let is_unwanted = |name: &OsString| patterns.iter().any(|pattern| matches(pattern, name));
-        let names = env::vars_os().map(|(name, _)| name).filter(is_unwanted).collect();
         // What a service manager has passed to a client is for that.
         let is_own = |name: &&str| !is_spawned && is_own_pid(name);
-        let own_pids = ["LISTEN_PID", "WATCHDOG_PID"].into_iter().filter(is_own).collect();
+        let own_pids: Vec<_> = ["LISTEN_PID", "WATCHDOG_PID"].into_iter().filter(is_own).collect();
+        let (by_default, changes_user) = (keep.is_none(), credentials.change_user());
+        let lists = [
+            (TERMINAL, by_default),
+            (DESCRIPTORS, by_default),
+            (SESSION, by_default && changes_user),
+            (OLD_USER, by_default && changes_user),
+            (FOREIGN_SERVICE, by_default && (is_spawned || is_foreign_service())),
+            (PASSED_SOCKETS, !own_pids.contains(&"LISTEN_PID")),
+            // Newer systemd's number of the launcher's pidfd, which is optional.
+            (&["LISTEN_PIDFDID"], true),
+        ];
+        let is_unwanted = |name: &OsString| lists.iter().any(|(patterns, goes)| *goes && matches(patterns, name));
+        let names = env::vars_os().map(|(name, _)| name).filter(is_unwanted).collect();
         Unwanted { names, keep, own_pids }
     }
 
     pub(crate) fn remove(self) {
-        self.names.iter().for_each(|name| set_env(name, None));
         if let Some(keep) = self.keep {
             keep_only(keep);
         }
-        // Newer systemd's number of the launcher's pidfd, which is optional.
-        set_env(OsStr::new("LISTEN_PIDFDID"), None);
-        if !self.own_pids.contains(&"LISTEN_PID") {
-            PASSED_SOCKETS.iter().for_each(|name| set_env(OsStr::new(name), None));
-        }
+        self.names.iter().for_each(|name| set_env(name, None));
         // sd_listen_fds(3) and sd_watchdog_enabled(3) compare the pid.
-        let is_there = |name: &&&str| env::var_os(name).is_some();
-        let pid = std::process::id().to_string();
-        self.own_pids.iter().filter(is_there).for_each(|name| set_env(OsStr::new(name), Some(OsStr::new(&pid))));
+        for name in self.own_pids.iter().filter(|name| env::var_os(name).is_some()) {
+            set_env(OsStr::new(name), Some(OsStr::new(&std::process::id().to_string())));
+        }
     }
 }
 
@@ -121,9 +117,9 @@ pub(crate) fn set_user(credentials: &Credentials) {
     set_env(OsStr::new("SHELL"), Some(user.shell.as_os_str()));
 }
 
-fn matches(pattern: &str, name: &OsStr) -> bool {
-    match pattern.strip_suffix('*') {
+fn matches(patterns: &[&str], name: &OsStr) -> bool {
+    patterns.iter().any(|pattern| match pattern.strip_suffix('*') {
         Some(prefix) => name.as_bytes().starts_with(prefix.as_bytes()),
-        None => name == pattern,
-    }
+        None => name == *pattern,
+    })
 }

@@ -159,11 +159,11 @@ impl KeptPidFile {
 
 /// Writes at the end of what was written before. A regular file takes so short a text whole, or not at all.
 fn write_whole(fd: &OwnedFd, text: &str, path: &Path) -> Result<()> {
-    let what = format!("write pid file {}", path.display());
-    match retry(|| write(fd, text.as_bytes())) {
-        Ok(length) if length < text.len() => Err(Error::system(Step::PidFile, what, Errno::ENOSPC)),
-        written => written.map(drop).or_fail(Step::PidFile, what),
-    }
+    let written = match retry(|| write(fd, text.as_bytes())) {
+        Ok(length) if length < text.len() => Err(Errno::ENOSPC),
+        written => written.map(drop),
+    };
+    written.or_fail(Step::PidFile, format_args!("write pid file {}", path.display()))
 }
 
 static KEPT: Published<LockedFile> = Published::nothing();

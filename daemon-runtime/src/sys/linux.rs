@@ -280,7 +280,7 @@ pub(crate) fn has_record_lock(fd: RawFd) -> nix::Result<bool> {
     }
     // One holder of several is told. All locks of this process are in proc_pid_fdinfo(5).
     Ok(match read_proc(&format!("/proc/self/fdinfo/{fd}")) {
-        Some(info) => info.lines().any(|line| line.starts_with("lock:") && line.contains(" POSIX ")),
+        Some(info) => info.lines().any(|line| line.starts_with("lock:") && line.split(' ').any(|word| word == "POSIX")),
         None => lock.l_pid == getpid().as_raw(),
     })
 }
