@@ -226,6 +226,7 @@ fn create_directories(options: &Daemon, credentials: &Credentials, files: &[(Ste
         return Ok(());
     }
     let mut files: Vec<(Step, &Path)> = files.iter().filter_map(|(step, file)| Some((*step, (*file)?))).collect();
+    // One by one, as a sort of three paths would be as much code again as the rest of this step.
     let length = |(_, file): &(Step, &Path)| std::path::absolute(file).map_or(0, |file| file.components().count());
     while let Some(at) = (0..files.len()).min_by_key(|at| length(&files[*at])) {
         let (step, file) = files.remove(at);

@@ -154,7 +154,9 @@ impl Launcher<'_> {
         }
         // A session leader that has stayed is needed no more, and ends when its socket is closed; or at once, if this succeeds. A parent
         // that adopts orphans, and is no init, would not reap it.
-        let _ = self.leader_channel.map(|_| sys::kill(self.leader, libc::SIGKILL));
+        if self.leader_channel.is_some() {
+            let _ = sys::kill(self.leader, libc::SIGKILL);
+        }
         let _ = waitid(Children::One(self.leader), 0);
         sys::exit_now(0)
     }

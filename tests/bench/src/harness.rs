@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::sys::time::TimeVal;
 use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, mkfifo};
+use nix::unistd::{Pid, close, mkfifo};
 
 use crate::contender::Contender;
 
@@ -55,8 +55,23 @@ pub struct Launch {
     pub processor: Duration,
 }
 
+/// Closes what the shell has left open: a contender would have to find and close it too. Nothing else is open yet.
+fn close_inherited() -> io::Result<()> {
+    let open: Vec<i32> =
+        fs::read_dir("/proc/self/fd")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| *fd > 2) {
+        match close(fd) {
+            // The listing's own.
+            Err(Errno::EBADF) => {}
+            closed => closed?,
+        }
+    }
+    Ok(())
+}
+
 impl Harness {
     pub fn new() -> io::Result<Harness> {
+        close_inherited()?;
         // Orphaned daemons come here, so that they can be waited for.
         set_child_subreaper(true)?;
         let directory = std::env::temp_dir().join(format!("bench-{}", std::process::id()));
