@@ -52,7 +52,7 @@ pub fn measure(harness: &Harness, contender: &Contender, rounds: usize) -> Resul
         "* Medians and quartiles of {rounds} launches of {}; system calls are medians of {COUNTED} others.\n\
          * A step lasts until the next one of its process begins. The numbers are those of daemon(7).\n\
          * 10 of 1024 descriptors are inherited. The launcher's first step begins behind execve(2).\n\
-         * Processor time is user and system time. Each stop at a step costs {:.1} µs, as was measured by empty steps, which\n  \
+         * Processor time is user and system time. Each stop at a step costs {:.1} us, as was measured by empty steps, which\n  \
          are subtracted. What a stop does to the caches stays: the sum is more than an undisturbed launch takes.\n",
         contender.title(),
         stop * 1e6
