@@ -31,13 +31,16 @@ const ALL_WITH_ENVIRONMENT: &[&str] = if cfg!(target_os = "linux") {
     &["ps", "-axeww", "-o", "pid=", "-o", "command="]
 };
 
-/// What ps(1) calls `R`, `S`, `Z` and so on.
-const STATE: &str = if cfg!(any(target_os = "illumos", target_os = "solaris")) { "s=" } else { "state=" };
+/// What ps(1) calls `R`, `S`, `Z` and so on, and the name of the program. By the names that are no aliases on the BSDs: an alias has
+/// a header there, whatever is said.
+const STATE_AND_NAME: [&str; 2] =
+    if cfg!(any(target_os = "illumos", target_os = "solaris")) { ["s=", "comm="] } else { ["state=", "ucomm="] };
 
 impl Proc {
     /// The living process `pid`. A zombie is dead: process 1 of a container may take its time to reap one.
     pub fn of(pid: i32) -> Option<Proc> {
-        let columns = ["pid=", "ppid=", "pgid=", STATE, "comm="].map(|column| ["-o", column]);
+        let [state, name] = STATE_AND_NAME;
+        let columns = ["pid=", "ppid=", "pgid=", state, name].map(|column| ["-o", column]);
         let line = output_of(Command::new("ps").args(columns.as_flattened()).args(["-p", &pid.to_string()]));
         let mut words = line.split_whitespace();
         let mut number = || words.next()?.parse().ok();
@@ -45,7 +48,7 @@ impl Proc {
         if words.next()?.starts_with('Z') {
             return None;
         }
-        // macOS has the path here, in which a space may be.
+        // illumos has the path here, in which a space may be.
         let name = words.collect::<Vec<_>>().join(" ");
         Some(Proc { pid, ppid, pgid, name: Path::new(&name).file_name()?.to_str()?.to_owned() })
     }

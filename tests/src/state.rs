@@ -30,13 +30,20 @@ pub(crate) fn own() -> String {
             streams.map(|it| it.is_ok_and(|it| it.st_rdev == null)).iter().filter(|it| **it).count()
         ),
         format!("open descriptors: {}", words((0..1024).filter(|fd| raw::is_open(*fd)))),
-        format!("ignored signals: {}", words(Signal::iterator().filter(|it| raw::is_ignored(*it)))),
-        format!("blocked signals: {}", words(Signal::iterator().filter(|it| blocked.contains(*it)))),
+        format!("ignored signals: {}", words(signals(&|it| raw::is_ignored(it)))),
+        format!("blocked signals: {}", words(signals(&|it| blocked.contains(it)))),
         format!("variables: {}", variables.join(" ")),
         identity([getuid(), geteuid()].map(Uid::as_raw), [getgid(), getegid()].map(|it| it.as_raw()), raw::groups()),
         format!("can become root: {}", seteuid(Uid::from_raw(0)).is_ok()),
     ];
     lines.join("\n") + "\n"
+}
+
+/// In the order of their names, as their numbers differ between systems.
+fn signals(is_it: &dyn Fn(Signal) -> bool) -> Vec<&'static str> {
+    let mut names: Vec<_> = Signal::iterator().filter(|it| is_it(*it)).map(Signal::as_str).collect();
+    names.sort_unstable();
+    names
 }
 
 fn identity(users: [u32; 2], groups: [u32; 2], mut others: Vec<u32>) -> String {

@@ -82,6 +82,7 @@ fn what_exists_is_left() {
 }
 
 /// What a set-group-ID directory passes on to a new one does not count.
+#[cfg(linux_alone)]
 #[test]
 fn in_a_directory_of_a_group() {
     let family = Family::new();

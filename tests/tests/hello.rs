@@ -99,6 +99,7 @@ fn a_file_that_cannot_be_opened() {
 }
 
 /// A write error goes to the log, and not nowhere.
+#[cfg(linux_alone)]
 #[test]
 fn a_write_error() {
     let family = Family::new();

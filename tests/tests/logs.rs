@@ -420,6 +420,7 @@ fn reopening_fails_for_the_only_one() {
 }
 
 /// However long the path is, what follows begins a line of its own.
+#[cfg(linux_alone)]
 #[test]
 fn reopening_fails_for_a_long_path() {
     let family = Family::new();
