@@ -401,6 +401,7 @@ impl Daemon {
             ensure(!bytes.contains(&b'='), "keep_env", shown, "must not list a name with '=' in it")?;
             ensure(!bytes.contains(&0), "keep_env", shown, "must not list a name with a NUL byte in it")?;
         }
+        // Not the `Duration` itself, whose printing is more code than all of this.
         let is_zero = self.start_timeout == Some(Duration::ZERO);
         ensure(!is_zero, "start_timeout", &format_args!("0ns"), "must be more than 0 seconds")
     }

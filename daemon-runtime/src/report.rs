@@ -30,8 +30,9 @@ pub(crate) fn escape_control(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
-/// Writes a time as people do: `90 s`, `1.5 s`; to the millisecond. Not as a float, whose printing is 20 KiB of code.
+/// Writes a time as people do: `90 s`, `1.5 s`; rounded to the millisecond. Not as a float, whose printing is 20 KiB of code.
 pub(crate) fn seconds(time: Duration) -> String {
+    let time = time.saturating_add(Duration::from_micros(500));
     let text = format!("{}.{:03}", time.as_secs(), time.subsec_millis());
     format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
 }

@@ -44,11 +44,13 @@ pub(crate) fn spawn(options: &Daemon) -> Result<Spawned> {
     // What is buffered would appear twice.
     flush()?;
     let (client_end, launcher_end) = make_socket()?;
+    // As nothing may fail here once there is a launcher.
+    let limit = options.start_timeout.unwrap_or(DEFAULT_TIMEOUT).saturating_add(LAUNCHER_GRACE);
+    client_end.set_read_timeout(Some(limit)).or_fail(Step::Launch, "limit the wait for the launcher")?;
     match fork()? {
         ForkResult::Parent { child: launcher } => {
             drop(launcher_end);
-            let limit = options.start_timeout.unwrap_or(DEFAULT_TIMEOUT).saturating_add(LAUNCHER_GRACE);
-            let daemon = wait_for_launcher(&client_end, launcher, limit)?;
+            let daemon = wait_for_launcher(&client_end, launcher)?;
             Ok(Spawned::Launcher(daemon.as_raw().unsigned_abs()))
         }
         ForkResult::Child => {
@@ -65,10 +67,10 @@ pub(crate) fn spawn(options: &Daemon) -> Result<Spawned> {
     }
 }
 
-/// Waits until the launcher has told how the start has ended, or has ended itself; returns the daemon's pid.
-fn wait_for_launcher(channel: &UnixStream, launcher: Pid, limit: Duration) -> Result<Pid> {
+/// Waits until the launcher has told how the start has ended, or has ended itself, or the time limit of the channel; returns the
+/// daemon's pid.
+fn wait_for_launcher(channel: &UnixStream, launcher: Pid) -> Result<Pid> {
     let failed = |kind, why: String| Error::new(Step::Launch, kind, "start the daemon", why).advise("start it again");
-    channel.set_read_timeout(Some(limit)).or_fail(Step::Launch, "limit the wait for the launcher")?;
     let told = receive_in_client(channel);
     let is_late = told.as_ref().is_err_and(|error| error.kind() == IoErrorKind::WouldBlock);
     if is_late {

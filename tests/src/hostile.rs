@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{IntoRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -95,8 +95,7 @@ pub fn group_leader() -> Condition {
 pub fn terminal(terminal: PathBuf) -> Condition {
     Box::new(move || {
         setsid()?;
-        // The first terminal that a session leader opens becomes the session's.
-        let _kept = File::open(&terminal)?.into_raw_fd();
-        Ok(close(_kept)?)
+        let terminal = File::open(&terminal)?;
+        raw::take_terminal(&terminal)
     })
 }

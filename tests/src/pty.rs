@@ -24,7 +24,7 @@ impl Pty {
     /// A terminal that nobody sits at yet.
     pub fn open() -> Pty {
         let OpenptyResult { master, slave } = openpty(None, None).expect("a pseudo-terminal");
-        // What another test starts meanwhile would keep the terminal open.
+        // openpty(3) has no O_CLOEXEC. What another test starts between the calls loses it by `raw::begin_anew`.
         for end in [&master, &slave] {
             fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).expect("a flag of a descriptor");
         }

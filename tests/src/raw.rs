@@ -48,6 +48,14 @@ pub(crate) fn ignore(number: Signal) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes an open terminal the session's. On Linux and illumos a session leader's first one is that already, by being opened.
+pub(crate) fn take_terminal(terminal: &std::fs::File) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the call takes numbers, and keeps nothing.
+    Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY as _, 0) })?;
+    Ok(())
+}
+
 /// Whether a signal is ignored.
 pub(crate) fn is_ignored(number: Signal) -> bool {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
@@ -58,13 +66,13 @@ pub(crate) fn is_ignored(number: Signal) -> bool {
     }
 }
 
-/// Whether a descriptor is open.
+/// Whether a descriptor is open. nix wants one that certainly is.
 pub(crate) fn is_open(fd: i32) -> bool {
     // SAFETY: a number that is not open is an error.
     unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
 }
 
-/// The supplementary groups of this process.
+/// The supplementary groups of this process: nix has no getgroups(2) for macOS.
 pub(crate) fn groups() -> Vec<u32> {
     let mut groups = vec![0; 65_536];
     // SAFETY: the call writes no more groups than there is room for.

@@ -1,5 +1,5 @@
 //! A client that starts its own server, as the documentation of `Daemon::spawn` says; and waiting for a server's end.
-#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Some are for tests that Linux alone can have.
 
 use std::fs;
 use std::path::Path;

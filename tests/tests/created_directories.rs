@@ -1,5 +1,5 @@
 //! Directories that a start creates: those of the pid file and the logs.
-#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Some are for tests that Linux alone can have.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
@@ -213,7 +213,7 @@ fn links_of_strangers() {
 #[cfg(linux_alone)]
 #[test]
 #[ignore = "needs root"]
-#[cfg(all(linux_alone, target_arch = "x86_64"))]
+#[cfg(target_arch = "x86_64")]
 fn directory_at_the_wrong_moment() {
     use nix::libc::SYS_mkdirat;
     use tests::tracer::trace;

@@ -41,13 +41,8 @@ const DEFAULT: [&str; 10] = [
 #[test]
 fn daemon_of_the_textbook() {
     let family = Family::new();
-    let launcher = family.launch(READY).args(["notify", "state=state", "touch=body", "pause"]).start();
-    let pid = launcher.pid();
-    launcher.end().assert_code(0).assert_stderr("");
-    let daemon = family.daemon();
-    assert_ne!(daemon.ppid, pid, "the launcher is still its parent");
-    assert!(!Proc::lives(daemon.pgid), "the session leader is still there");
-    assert_has(&fs::read_to_string(family.path("state")).expect("its state"), &DEFAULT);
+    assert_has(&state(family.launch(READY)), &DEFAULT);
+    assert!(!Proc::lives(family.daemon().pgid), "the session leader is still there");
 }
 
 /// Whatever the shell has left, the daemon is the same.
@@ -55,7 +50,12 @@ fn daemon_of_the_textbook() {
 fn started_by_a_shell_that_leaves_much() {
     let family = Family::new();
     let terminal = Pty::open();
-    let launch = terminal.launch(family.launch(READY)).env("TERM", "xterm").env("SHLVL", "2").cwd(family.directory());
+    let at_terminal = || terminal.launch(family.launch(READY));
+    // So that what is said of the daemon can be wrong.
+    at_terminal().env("DAEMON_FOREGROUND", "").args(["state=before", "exit=0"]).run().assert_code(0);
+    let before = fs::read_to_string(family.path("before")).expect("what the program has written");
+    assert_has(&before, &["leads its session: true", "has a terminal: true", "streams on /dev/null: 0"]);
+    let launch = at_terminal().env("TERM", "xterm").env("SHLVL", "2").cwd(family.directory());
     let launch = launch.under(hostile::descriptors(30)).under(hostile::umask(0o077)).under(hostile::blocked());
     let launch = launch.under(hostile::ignored(&[Signal::SIGCHLD, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGTTOU]));
     assert_has(&state(launch), &DEFAULT);

@@ -1,5 +1,5 @@
 //! The example `hello`, by its public face.
-#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Some are for tests that Linux alone can have.
 
 use std::fs;
 use std::path::Path;

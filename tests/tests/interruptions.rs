@@ -1,5 +1,5 @@
 //! A start that is interrupted, at any of its three processes, and starts that come in a crowd.
-#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Some are for tests that Linux alone can have.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
@@ -15,7 +15,6 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, pipe, write};
-#[cfg(linux_alone)]
 #[cfg(linux_alone)]
 use tests::debugger;
 use tests::pty::Pty;

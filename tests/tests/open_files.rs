@@ -1,5 +1,5 @@
 //! Open files as stdin, stdout and stderr.
-#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Some are for tests that Linux alone can have.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -1,5 +1,5 @@
 //! A program that starts a daemon and goes on: `Daemon::spawn`, and clients that wait for a server.
-#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Some are for tests that Linux alone can have.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -107,7 +107,8 @@ fn the_daemon_is_no_part_of_the_clients_service() {
 #[test]
 fn control_c() {
     let family = Family::new();
-    let client = launch(&family, "spawn", &family.path("pid")).env("DAEMON_HANDLE", "2");
+    let client =
+        launch(&family, "spawn", &family.path("pid")).env("DAEMON_HANDLE", (Signal::SIGINT as i32).to_string());
     let client = client.under(hostile::group_leader()).args(["touch=body", "pause"]).start();
     family.daemon();
     killpg(Pid::from_raw(client.pid()), Signal::SIGINT).expect("a group");
@@ -128,9 +129,10 @@ fn control_c() {
 #[test]
 fn the_client_reaps_its_children_itself() {
     let family = Family::new();
-    launch(&family, "spawn", &family.path("pid")).env("DAEMON_HANDLE", "17").run().assert_code(0);
+    let handled = (Signal::SIGCHLD as i32).to_string();
+    launch(&family, "spawn", &family.path("pid")).env("DAEMON_HANDLE", &handled).run().assert_code(0);
     family.daemon();
-    let end = launch(&family, "spawn", &family.path("other")).env("DAEMON_HANDLE", "17").arg("exit=7").run();
+    let end = launch(&family, "spawn", &family.path("other")).env("DAEMON_HANDLE", &handled).arg("exit=7").run();
     end.assert_code(9);
     assert!(end.stdout.starts_with("StartFailed 7 "), "{end:?}");
 }
@@ -282,12 +284,15 @@ fn ready_is_told_by_the_pid_file() {
     family.assert_gone();
 }
 
-/// Two hundred clients at once that each start the server if there is none: one server, and every client is served.
+/// Each client has two pipes to the test, and other systems allow few processes and descriptors.
+const CLIENTS: usize = if cfg!(linux_alone) { 200 } else { 30 };
+
+/// Very many clients at once that each start the server if there is none: one server, and every client is served.
 #[test]
-fn two_hundred_clients_at_once() {
+fn many_clients_at_once() {
     let family = Family::new();
     let (pid_file, answer) = (family.path("pid"), family.path("answer"));
-    let clients: Vec<_> = (0..200)
+    let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let launch = launch(&family, "connect", &pid_file).env("DAEMON_ANSWER", &answer);
             launch.args(["touch=body", "write=answer", "notify", "pause"]).start()
@@ -303,7 +308,6 @@ fn two_hundred_clients_at_once() {
 }
 
 /// A daemon may start another one.
-#[cfg(linux_alone)]
 #[test]
 fn a_forked_child_of_a_daemon_becomes_one() {
     let family = Family::new();
@@ -318,7 +322,9 @@ fn a_forked_child_of_a_daemon_becomes_one() {
         (Instance::at(&pid_file).is_ready().ok()? && Instance::at(&child).is_ready().ok()?).then_some(())
     });
     // Of the first one's files it has none, as soon as its launcher has gone.
+    #[cfg(linux_alone)]
     let open = ["/dev/null".as_ref(), "/dev/null".as_ref(), &*child_log, &*child];
+    #[cfg(linux_alone)]
     until(&format!("no more than {open:?}"), || Proc::of(second.pid)?.fds.values().eq(open).then_some(()));
     // Nor is its SIGHUP about them.
     for file in [&log, &child_log] {

@@ -1,5 +1,5 @@
 //! How a start may end, with and without `Ready`: the launcher's exit code, what is seen on its stderr, nothing left.
-#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Some are for tests that Linux alone can have.
 
 use std::time::Duration;
 
@@ -7,7 +7,6 @@ use std::time::Duration;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-#[cfg(linux_alone)]
 #[cfg(linux_alone)]
 use tests::debugger;
 use tests::{End, Family, Proc, until};

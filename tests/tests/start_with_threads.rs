@@ -1,5 +1,5 @@
 //! Threads: a start that is refused names them; and one that knows what they do is not refused.
-#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Some are for tests that Linux alone can have.
 
 use std::time::Duration;
 
@@ -57,13 +57,13 @@ fn daemon_of_a_program_with_threads() {
 }
 
 /// The first thread sleeps, and takes the signals to the process.
-#[cfg(linux_alone)]
 #[test]
 fn signal_that_another_thread_of_the_launcher_takes() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
         let family = Family::new();
         let launcher = launch(&family, &["touch=body", "pause"]).start();
         family.daemon();
+        #[cfg(linux_alone)]
         assert_eq!(Proc::of(launcher.pid()).expect("it waits").threads, 3);
         launcher.signal(signal);
         let says = format!("by_methods: the start was interrupted by {signal}; nothing is left running\n");

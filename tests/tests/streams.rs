@@ -1,5 +1,5 @@
 //! stdin, and what becomes of stdout and stderr when the daemon is ready. Log files have `logs.rs`.
-#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Some are for tests that Linux alone can have.
 
 use std::fs;
 

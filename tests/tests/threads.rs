@@ -1,5 +1,5 @@
 //! Who waits for threads, what becomes of their panics, and that a start is refused where there are threads already.
-#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Of the tests that Linux alone can have.
+#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Some are for tests that Linux alone can have.
 
 use std::fs;
 

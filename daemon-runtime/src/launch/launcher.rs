@@ -154,7 +154,8 @@ impl Launcher<'_> {
         }
         // A session leader that has stayed is needed no more, and ends when its socket is closed; or at once, if this succeeds. A parent
         // that adopts orphans, and is no init, would not reap it.
-        if self.leader_channel.is_some() {
+        if let Some(channel) = self.leader_channel {
+            drop(channel);
             let _ = sys::kill(self.leader, libc::SIGKILL);
         }
         let _ = waitid(Children::One(self.leader), 0);

@@ -50,6 +50,7 @@ impl Link {
     /// Waits until both parents have gone, which they do at once; but not for one that somebody has stopped.
     pub(crate) fn wait_until_orphaned(&self) {
         let started = Instant::now();
+        // A body that has made a session of its own waits for the launcher alone: so its table may show the session leader.
         let parents = [self.launcher, getsid(None).unwrap_or(self.launcher)];
         while parents.contains(&getppid()) && started.elapsed() < Duration::from_secs(1) {
             thread::sleep(Duration::from_micros(200));

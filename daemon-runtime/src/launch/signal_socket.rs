@@ -39,7 +39,7 @@ impl SignalSocket {
         // A handler that waits would wait for ever. As many signals as fit are enough.
         receiver.set_nonblocking(true).and_then(|()| sender.set_nonblocking(true)).or_fail(Step::Signals, WAIT)?;
         SENDER.store(sender.as_raw_fd(), Ordering::Relaxed);
-        let mut socket = SignalSocket { receiver, sender, actions: Vec::with_capacity(signals.len() + 1) };
+        let mut socket = SignalSocket { receiver, sender, actions: Vec::new() };
         for &signal in signals.iter().chain([&Signal::SIGCHLD]) {
             let action = sys::disposition(signal as c_int).or_fail(Step::Signals, WAIT)?;
             if signal == Signal::SIGCHLD || action.sa_sigaction != libc::SIG_IGN {

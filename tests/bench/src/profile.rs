@@ -10,6 +10,7 @@ use std::os::fd::AsRawFd;
 use std::thread::sleep;
 use std::time::Duration;
 
+use nix::libc::PTRACE_EVENT_SECCOMP;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
@@ -109,7 +110,7 @@ fn trace(first: Pid, marks: &[Vec<Mark>], counts: bool, used: &mut Used) -> Resu
         }
         let signal = match waitpid(pid, None)? {
             WaitStatus::Stopped(_, signal) if signal != Signal::SIGSTOP => Some(signal),
-            WaitStatus::PtraceSyscall(_) | WaitStatus::PtraceEvent(_, _, 7) => {
+            WaitStatus::PtraceSyscall(_) | WaitStatus::PtraceEvent(_, _, PTRACE_EVENT_SECCOMP) => {
                 process.at_call(at, used).map(|()| None)?
             }
             _ => None,
@@ -126,11 +127,7 @@ impl Process<'_> {
     fn at_call(&mut self, at: usize, used: &mut Used) -> Result<(), Box<dyn Error>> {
         // Waits until the process has left its processor, as all requests of ptrace do.
         let info = ptrace::syscall_info(self.pid)?;
-        if info.op == nix::libc::PTRACE_SYSCALL_INFO_EXIT {
-            return Ok(());
-        }
-        // SAFETY: where a call is entered the kernel has filled in the number and the arguments, in the same places for both kinds.
-        let (call, arguments) = unsafe { (info.u.entry.nr as i64, info.u.entry.args) };
+        let Some((call, arguments)) = steps::entered(&info) else { return Ok(()) };
         if let Some(step) = steps::begun(&self.marks[self.step + 1..], call, arguments) {
             self.end_step(at, used)?;
             self.step += 1 + step;
@@ -167,7 +164,8 @@ fn cost_of_a_stop() -> Result<f64, Box<dyn Error>> {
 }
 
 fn table(marks: &[Vec<Mark>], counted: &Used, timed: &Used, stop: f64) -> String {
-    let header = "| process | step | system calls | page faults | processor time |\n| --- | --- | --: | --: | --: |\n";
+    let header =
+        "| process | step | system calls | page faults | processor time, us |\n| --- | --- | --: | --: | --: |\n";
     let (mut text, mut sums) = (header.to_owned(), [[0.0; 3]; 4]);
     let at = |what: usize, used: &[Usage]| median(used.iter().map(|used| used[what]).collect()).unwrap_or_default();
     for (step, used) in timed {
@@ -177,13 +175,13 @@ fn table(marks: &[Vec<Mark>], counted: &Used, timed: &Used, stop: f64) -> String
         let [low, time, high] = [1, 2, 3].map(|quarters| quarter(&times, quarters).unwrap_or_default());
         let (process, name) = (step.0, marks[step.0][step.1].name);
         let who = PROCESSES[process];
-        text += &format!("| {who} | {name} | {calls:.0} | {faults:.0} | {time:.0} µs [{low:.0}–{high:.0}] |\n");
+        text += &format!("| {who} | {name} | {calls:.0} | {faults:.0} | {time:.0} [{low:.0}–{high:.0}] |\n");
         for sum in [process, 3] {
             sums[sum] = [sums[sum][0] + calls, sums[sum][1] + faults, sums[sum][2] + time];
         }
     }
     for (who, [calls, faults, time]) in PROCESSES.into_iter().chain(["all"]).zip(sums) {
-        text += &format!("| **{who}** | | {calls:.0} | {faults:.0} | {time:.0} µs |\n");
+        text += &format!("| **{who}** | | {calls:.0} | {faults:.0} | {time:.0} |\n");
     }
     text
 }

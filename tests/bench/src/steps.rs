@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use nix::errno::Errno;
 #[cfg(target_arch = "x86_64")]
 use nix::libc::SYS_dup2 as DUP;
 #[cfg(not(target_arch = "x86_64"))]
 use nix::libc::SYS_dup3 as DUP;
 use nix::libc::{
-    BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER,
-    SECCOMP_RET_ALLOW, SECCOMP_RET_TRACE, SYS_clock_nanosleep, SYS_clone, SYS_exit_group, SYS_fchdir, SYS_fcntl,
-    SYS_geteuid, SYS_getpid, SYS_getppid, SYS_getsockopt, SYS_openat, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_sendto,
-    SYS_setsid, SYS_socketpair, SYS_umask, prctl, sock_filter, sock_fprog,
+    BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W, PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP,
+    PTRACE_SYSCALL_INFO_EXIT, SECCOMP_MODE_FILTER, SECCOMP_RET_ALLOW, SECCOMP_RET_TRACE, SYS_clock_nanosleep,
+    SYS_clone, SYS_exit_group, SYS_fchdir, SYS_fcntl, SYS_geteuid, SYS_getpid, SYS_getppid, SYS_getsockopt, SYS_openat,
+    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_sendto, SYS_setsid, SYS_socketpair, SYS_umask, prctl,
+    ptrace_syscall_info, sock_filter, sock_fprog,
 };
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
@@ -35,7 +37,7 @@ const fn mark(call: i64, name: &'static str) -> Mark {
 
 /// The marks of launcher, session leader and daemon. The first one of each is its begin.
 pub fn marks(first_inherited: u32) -> [Vec<Mark>; 3] {
-    // Of many calls with other numbers.
+    // One of many calls of sigaction(2), told apart by its signal.
     let sighup = Mark { argument: Some(Signal::SIGHUP as u32), ..mark(SYS_rt_sigaction, "") };
     let optional = |mark| Mark { can_be_left_out: true, ..mark };
     let launcher = vec![
@@ -110,13 +112,22 @@ pub fn filter(marks: &[Vec<Mark>]) -> Vec<sock_filter> {
     program.chain([end(SECCOMP_RET_ALLOW)]).collect()
 }
 
-fn install(program: &[sock_filter]) {
+fn install(program: &[sock_filter]) -> nix::Result<()> {
     let program = sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
     // SAFETY: the program is valid during the calls, which do not keep it.
-    unsafe {
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &raw const program);
+    Errno::result(unsafe { prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+    // SAFETY: the same.
+    Errno::result(unsafe { prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &raw const program) })?;
+    Ok(())
+}
+
+/// The number and the arguments of a system call that a process is stopped at, or nothing at its end.
+pub fn entered(info: &ptrace_syscall_info) -> Option<(i64, [u64; 6])> {
+    if info.op == PTRACE_SYSCALL_INFO_EXIT {
+        return None;
     }
+    // SAFETY: where a call is entered the kernel has filled these in, in the same places for ptrace(2) and seccomp(2).
+    Some(unsafe { (info.u.entry.nr as i64, info.u.entry.args) })
 }
 
 /// Has the command stop for its parent: behind execve(2), and at what the filter says, if there is one.
@@ -128,7 +139,7 @@ pub fn under_trace(command: &mut Command, filter: Vec<sock_filter>) -> &mut Comm
     let begin = move || {
         ptrace::traceme()?;
         if !filter.is_empty() {
-            install(&filter);
+            install(&filter)?;
         }
         Ok(())
     };
@@ -149,13 +160,12 @@ pub fn fork_empty(marks: &[Vec<Mark>]) -> nix::Result<Pid> {
     match unsafe { fork()? } {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => {
-            let stopped = ptrace::traceme().and_then(|()| raise(Signal::SIGSTOP));
-            install(&filter);
+            let begun = ptrace::traceme().and_then(|()| raise(Signal::SIGSTOP)).and_then(|()| install(&filter));
             for _ in &marks[0][1..] {
                 getppid();
             }
             // SAFETY: it does not return.
-            unsafe { nix::libc::_exit(stopped.is_err().into()) }
+            unsafe { nix::libc::_exit(begun.is_err().into()) }
         }
     }
 }
