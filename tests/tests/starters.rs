@@ -417,6 +417,24 @@ fn qemu_user() {
     assert!(!Proc::lives(daemon.sid), "its session has a leader: {daemon:#?}");
 }
 
+/// With a directory of libraries, which the emulator shows in place of `/`, as cross compilers have one: root's log is found all the same.
+#[cfg(not(target_env = "musl"))]
+#[test]
+#[cfg_attr(not(daemon_portable), ignore = "needs root and qemu-user")]
+#[cfg_attr(daemon_portable, ignore = "Linux alone: an emulator's threads are told from the program's")]
+fn qemu_user_with_a_directory_of_libraries() {
+    let family = Family::new();
+    let [libraries, log, pid_file] = ["libraries", "log", "pid"].map(|name| family.path(name));
+    fs::create_dir(&libraries).expect("a directory");
+    let [qemu] = starter::qemu();
+    let launch = family.through(&[qemu.as_ref(), "-L".as_ref(), libraries.as_os_str()], READY);
+    let launch = launch.env("DAEMON_STDERR", &log).env("DAEMON_PID_FILE", &pid_file);
+    launch.args(["notify", "eprint=text", "touch=body", "pause"]).run().assert_code(0);
+    family.daemon();
+    assert_eq!(fs::read_to_string(log).expect("the log"), "text\n");
+    assert!(pid_file.exists());
+}
+
 #[test]
 #[ignore = "needs valgrind"]
 fn valgrind() {

@@ -217,6 +217,10 @@ fn open_directory(from: BorrowedFd<'_>, name: &OsStr) -> nix::Result<OwnedFd> {
 fn components(path: &OsStr) -> Vec<OsString> {
     let names = path.as_bytes().split(|byte| *byte == b'/').filter(|name| !name.is_empty());
     let mut names: Vec<OsString> = names.map(|name| OsStr::from_bytes(name).to_owned()).collect();
+    // The first one stays absolute: for `/` an emulator with a directory of libraries (qemu-user, -L) opens that one.
+    if let (Some(first), true) = (names.first_mut(), path.as_bytes().starts_with(b"/")) {
+        *first = Path::new("/").join(&*first).into();
+    }
     if path.as_bytes().ends_with(b"/") {
         names.push(".".into());
     }
