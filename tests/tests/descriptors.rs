@@ -213,6 +213,7 @@ fn hide_proc<'a>(family: &'a Family, program: &str) -> Launch<'a> {
 }
 
 /// Where nothing but literals stands before the start, nobody else can have opened a descriptor.
+#[cfg(not(target_env = "musl"))] // It does not tell of threads.
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs root")]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: threads are counted in /proc")]
@@ -224,6 +225,7 @@ fn without_proc() {
 }
 
 /// Each number below the limit is asked for, and what setup has opened stays.
+#[cfg(not(target_env = "musl"))] // It does not tell of threads.
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs root")]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: threads are counted in /proc")]
@@ -242,6 +244,7 @@ fn without_proc_but_with_code() {
 }
 
 /// What was opened before the limit was lowered is below the hard limit.
+#[cfg(not(target_env = "musl"))] // It does not tell of threads.
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs root")]
 #[cfg_attr(daemon_portable, ignore = "Linux alone: threads are counted in /proc")]

@@ -243,6 +243,7 @@ fn database_that_is_open_before_the_fork() {
 }
 
 /// Where the locks of all processes are not shown, or with other pids than here, or none.
+#[cfg(not(target_env = "musl"))] // It does not tell of threads.
 #[cfg(linux_alone)]
 #[test]
 #[cfg_attr(not(daemon_portable), ignore = "needs root")]
