@@ -269,7 +269,8 @@
 //!
 //! On every system it is tried whether the old ids can be regained. Beside that:
 //!
-//! * Linux: musl does not tell an emulator's threads from the program's: under qemu-user a program with musl is refused.
+//! * Linux: musl does not tell an emulator's threads from the program's: under qemu-user a program with musl is refused. With musl a
+//!   daemon's user has at most 32 groups, as by its initgroups(3); the rest is left out.
 //! * macOS: names that are resolved before the start make getaddrinfo(3) crash in the daemon, since macOS 26, and Apple's frameworks
 //!   (Foundation, Security and others) are not safe after fork(2): use neither in `setup` nor before the call. A daemon's user has
 //!   at most 16 groups; the rest is left out.
