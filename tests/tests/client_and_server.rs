@@ -1,5 +1,4 @@
 //! A client that starts its own server, as the documentation of `Daemon::spawn` says; and waiting for a server's end.
-#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Some are for tests that Linux alone can have.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use daemon_runtime::{ErrorKind, Instance};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tests::{DEADLINE, Family, Launch, Proc, until};
+use tests::{DEADLINE, Family, Launch, until};
 
 const CLIENT: &str = env!("CARGO_BIN_EXE_client");
 const READY: &str = env!("CARGO_BIN_EXE_ready");
@@ -60,14 +59,16 @@ fn server_that_never_ends() {
 }
 
 /// A socketpair carries what the server has to say, beside its pid.
-#[cfg(linux_alone)]
 #[test]
 fn server_tells_its_port() {
     let family = Family::new();
     let server: i32 = ask(&family, "port").parse().expect("a pid");
     until("the server is left", || (family.members() == [server]).then_some(()));
-    let open = Proc::of(server).expect("it runs").fds;
-    assert_eq!(open.len(), 4, "an end of the socketpair is left: {open:?}");
+    #[cfg(linux_alone)]
+    {
+        let open = tests::Proc::of(server).expect("it runs").fds;
+        assert_eq!(open.len(), 4, "an end of the socketpair is left: {open:?}");
+    }
 }
 
 /// The documentation's examples are what was run here.

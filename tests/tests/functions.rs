@@ -1,5 +1,4 @@
 //! The attribute above a function that is not main.
-#![cfg_attr(not(linux_alone), allow(dead_code, unused_imports))] // Some are for tests that Linux alone can have.
 
 use tests::Family;
 
@@ -13,9 +12,9 @@ fn the_caller_starts_the_daemon_and_the_daemon_returns() {
         let launch = family.launch(VERBS).env("DAEMON_VERB", verb).env("DAEMON_CHDIR", &directory);
         let end = launch.env("DAEMON_PID_FILE", &pid_file).args(["notify", "touch=body", "wait=go"]).run();
         end.assert_code(0);
-        let _daemon = family.daemon();
+        family.daemon();
         #[cfg(linux_alone)]
-        assert_eq!(_daemon.cwd, family.directory(), "{verb}: a parameter that an option uses");
+        assert_eq!(family.daemon().cwd, family.directory(), "{verb}: a parameter that an option uses");
         assert!(Family::is_locked(&pid_file), "{verb}: the pid file is not locked");
         std::os::unix::fs::symlink("-", family.path("go")).expect("a mark");
         // The daemon, and nobody else, goes on behind the call.

@@ -262,9 +262,9 @@ fn the_daemon_survives_its_terminal() {
         let witness = other.launch(family.launch("sleep").arg("100")).start();
         other.close();
         assert!(!witness.end().status.success(), "the terminal was not hung up");
-        let _daemon = Proc::of(daemon.pid).expect("the daemon survives");
+        assert!(Proc::lives(daemon.pid), "the daemon does not survive");
         #[cfg(linux_alone)]
-        Expected::default().assert(&_daemon);
+        Expected::default().assert(&Proc::of(daemon.pid).expect("the daemon survives"));
     }
 }
 
